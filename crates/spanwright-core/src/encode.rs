@@ -1,0 +1,63 @@
+//! Turning finished items into wire bytes.
+
+/// Turns a finished item into bytes, and frames runs of such bytes into a request.
+///
+/// The trait exists because of one property of the wire format: repeated protobuf fields concatenate. A *record* (one item
+/// with its tag and length) is written once, when the item is finished, by the thread that finished it. From then on nobody
+/// looks into it again: a request is a header, a header for each instrumentation scope, and runs of records copied or
+/// referenced as they are.
+///
+/// ```text
+/// request = open_request(n) ( open_scope(scope, m) record* )*
+/// ```
+///
+/// # Contract
+///
+/// - `encode` is called on the application's threads, at the end of each item. It must not block, and must not panic; a
+///   caller catches a panic, takes back what was written, and counts the item as lost with
+///   [`LossReason::Encode`](crate::LossReason::Encode).
+/// - Records are self-delimiting: [`record_len`](Self::record_len) finds where the first one of a run ends. That is what makes
+///   it possible to split a request that a receiver found too large, without an index beside the bytes.
+/// - The other methods are called on the pipeline thread, once per request.
+///
+/// # Cost
+///
+/// `encode` should do no allocation beside the growth of `out`, whose capacity is reused.
+pub trait Encode<T: ?Sized>: Send + Sync + 'static {
+    /// What one thread keeps between two items, for instance the scope that it saw last.
+    type Scratch: Default + Send + 'static;
+
+    /// Appends `item` to `out` as one record, and names the scope that the record belongs to.
+    fn encode(&self, item: &T, scratch: &mut Self::Scratch, out: &mut Vec<u8>) -> ScopeId;
+
+    /// The length in bytes of the first record of `run`.
+    ///
+    /// A `run` that does not start with a whole record answers its own length, so that a caller that walks always ends.
+    fn record_len(&self, run: &[u8]) -> usize;
+
+    /// Appends the header after which `records_len` bytes of records of `scope` follow.
+    fn open_scope(&self, scope: ScopeId, records_len: usize, out: &mut Vec<u8>);
+
+    /// Appends the header after which `scopes_len` bytes of scopes (headers and records) follow.
+    fn open_request(&self, scopes_len: usize, out: &mut Vec<u8>);
+}
+
+/// Names an instrumentation scope within one encoder.
+///
+/// Small, dense and never reused, so that it can stand beside each run of records instead of the scope itself.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ScopeId(u32);
+
+impl ScopeId {
+    /// The scope with this index in the encoder's table.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// The index in the encoder's table.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}

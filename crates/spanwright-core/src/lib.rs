@@ -1,0 +1,80 @@
+//! The small traits and the vocabulary that the Spanwright crates share.
+//!
+//! It **is** what a batch, an exporter, a loss and a clock are called and how they behave, so that a sampler, a processor, a
+//! transport and a monitor written apart fit together. It **is not** an implementation of any of them: there is no runtime,
+//! no I/O and no `opentelemetry_sdk` in here.
+//!
+//! An exporter is a [`tower_service::Service`]; this one keeps what it is given:
+//!
+//! ```
+//! use std::{convert::Infallible, future::{Ready, ready}, task::{Context, Poll}};
+//! use spanwright_core::{EncodedBatch, ExportError, Exporter, Receipt};
+//! use tower_service::Service;
+//!
+//! #[derive(Default)]
+//! struct Keep(Vec<EncodedBatch>);
+//!
+//! impl Service<EncodedBatch> for Keep {
+//!     type Response = Receipt;
+//!     type Error = ExportError;
+//!     type Future = Ready<Result<Receipt, ExportError>>;
+//!     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
+//!         Poll::Ready(Ok(()))
+//!     }
+//!     fn call(&mut self, batch: EncodedBatch) -> Self::Future {
+//!         self.0.push(batch); // reference-counted: nothing is copied
+//!         ready(Ok(Receipt::accepted()))
+//!     }
+//! }
+//!
+//! fn takes_an_exporter(_: impl Exporter) {}
+//! takes_an_exporter(Keep::default());
+//! ```
+//!
+//! # The main types
+//!
+//! | where a span is | type |
+//! |---|---|
+//! | ended, to be turned into bytes | [`Encode`], [`ScopeId`] |
+//! | in a request, ready for the wire | [`EncodedBatch`], [`Priority`], [`ContentEncoding`] |
+//! | handed to somebody who sends it | [`Exporter`], [`BoxExporter`], [`Receipt`], [`ExportError`] |
+//! | gone | [`LossReason`], [`LossCounts`] |
+//! | anywhere | [`Ledger`]: `ended == exported + rejected + lost + pending` |
+//!
+//! Beside them: [`Clock`] and [`ManualClock`] (engines take the time as a parameter), [`Observer`] and [`Event`] (what
+//! monitoring listens to), [`Pressure`] (what samplers listen to), [`Env`] and [`BuildError`] (how settings are read and
+//! refused), and [`semconv`] (the names and units of metrics and attributes).
+//!
+//! # Features and MSRV
+//!
+//! None. Rust 1.88.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod batch;
+mod build_error;
+mod clock;
+mod encode;
+mod env;
+mod export_error;
+mod exporter;
+mod ledger;
+mod loss;
+mod observer;
+mod pressure;
+pub mod semconv;
+
+#[doc(inline)]
+pub use self::{
+    batch::{ContentEncoding, EncodedBatch, Priority},
+    build_error::BuildError,
+    clock::{Clock, ManualClock, SystemClock},
+    encode::{Encode, ScopeId},
+    env::{Env, IgnoredVariable},
+    export_error::{ErrorKind, ExportError},
+    exporter::{BoxExporter, Exporter, Receipt},
+    ledger::{Imbalance, Ledger},
+    loss::{LossCounts, LossReason},
+    observer::{Event, NoopObserver, Observer},
+    pressure::Pressure,
+};

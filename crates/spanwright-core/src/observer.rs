@@ -1,0 +1,101 @@
+//! What monitoring listens to.
+
+use std::time::Duration;
+
+use crate::semconv::Metric;
+use crate::{ContentEncoding, ExportError, IgnoredVariable, LossReason};
+
+/// Hears what a pipeline does: measurements and events.
+///
+/// Every method does nothing by default. What happens to each single item is not told here but counted where it happens, and
+/// read from the ledger; an observer is called once per request, per change of state, or per loss of many, from the thread
+/// on which it happened. It must not block.
+///
+/// # Cost
+///
+/// None per item. With [`NoopObserver`] an indirect call that returns.
+pub trait Observer: Send + Sync + 'static {
+    /// A counter or up-down counter changed by `delta`.
+    fn count(&self, metric: &'static Metric, delta: i64, attributes: &[(&'static str, &str)]) {
+        let _ = (metric, delta, attributes);
+    }
+
+    /// A histogram got a value, or a gauge changed to it.
+    fn record(&self, metric: &'static Metric, value: f64, attributes: &[(&'static str, &str)]) {
+        let _ = (metric, value, attributes);
+    }
+
+    /// Something happened that a person may want to know.
+    fn event(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+}
+
+/// An observer that hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoopObserver;
+
+impl Observer for NoopObserver {}
+
+/// Something that a person may want to know about. Each is sent on a change, not while it lasts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The receiver refused a compressed request; from now on requests go out under `fallback`.
+    EncodingRefused {
+        /// What it refused.
+        refused: ContentEncoding,
+        /// What is sent instead.
+        fallback: ContentEncoding,
+    },
+    /// An export failed. Retryable ones are told once, when the receiver becomes unreachable.
+    ExportFailed {
+        /// What went wrong.
+        error: &'a ExportError,
+        /// The items of the request.
+        items: u64,
+    },
+    /// The exporter panicked; the worker goes on.
+    ExporterPanicked {
+        /// The message of the panic.
+        message: &'a str,
+        /// The items that it had in its hands.
+        items: u64,
+    },
+    /// Items were lost. Sent once per request or sweep, not per item.
+    Lost {
+        /// Why.
+        reason: LossReason,
+        /// How many.
+        items: u64,
+    },
+    /// The receiver took a request in part, or with a warning (`rejected` of 0).
+    PartialSuccess {
+        /// The items that it refused.
+        rejected: u64,
+        /// What it wrote.
+        message: &'a str,
+    },
+    /// The queue came back under the low watermark.
+    QueueRecovered {
+        /// The share of the bound in use, 0 to 1.
+        utilization: f64,
+    },
+    /// The queue went over the high watermark.
+    QueueHigh {
+        /// The share of the bound in use, 0 to 1.
+        utilization: f64,
+    },
+    /// The receiver takes requests again.
+    ReceiverRecovered {
+        /// How long it did not.
+        outage: Duration,
+    },
+    /// A request was too large for the receiver and goes out in halves.
+    RequestSplit {
+        /// The items of the request.
+        items: u64,
+    },
+    /// A variable of the environment could not be used.
+    VariableIgnored(&'a IgnoredVariable),
+}

@@ -1,0 +1,1 @@
+//! Assembly of a whole tracing pipeline: builder, environment variables, one deadline for shutdown.
