@@ -1,0 +1,201 @@
+//! What the test's thread and the receiver's thread share.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::record::{Answer, Counts, ReceivedRequest};
+use super::reply::Reply;
+use super::settings::{Mode, Settings};
+
+/// Chooses the reply to a request.
+pub(super) type Responder = Box<dyn FnMut(&ReceivedRequest) -> Reply + Send>;
+
+#[derive(Default)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    changed_async: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    counts: Counts,
+    requests: Vec<ReceivedRequest>,
+    script: VecDeque<Reply>,
+    default: Reply,
+    responder: Option<Responder>,
+    settings: Settings,
+}
+
+impl Shared {
+    pub(super) fn new(settings: Settings) -> Self {
+        let shared = Self::default();
+        shared.state.lock().settings = settings;
+        shared
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.state.lock().counts
+    }
+
+    pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.state.lock().requests.clone()
+    }
+
+    pub(super) fn settings(&self) -> Settings {
+        self.state.lock().settings.clone()
+    }
+
+    pub(super) fn change_settings(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.state.lock().settings);
+    }
+
+    pub(super) fn extend_script(&self, replies: impl IntoIterator<Item = Reply>) {
+        // The iterator is the caller's and may use the receiver, so it runs before the lock.
+        let replies: Vec<_> = replies.into_iter().collect();
+        self.state.lock().script.extend(replies);
+    }
+
+    pub(super) fn script_len(&self) -> usize {
+        self.state.lock().script.len()
+    }
+
+    pub(super) fn set_default(&self, reply: Reply) {
+        let mut state = self.state.lock();
+        state.default = reply;
+        state.responder = None;
+    }
+
+    pub(super) fn set_responder(&self, responder: Responder) {
+        self.state.lock().responder = Some(responder);
+    }
+
+    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.state.lock().counts);
+        self.changed.notify_all();
+        self.changed_async.notify_waiters();
+    }
+
+    /// Waits until `reached`, at most for `timeout`; whether it was reached.
+    pub(super) fn wait(&self, timeout: Duration, mut reached: impl FnMut(&Counts) -> bool) -> bool {
+        let mut state = self.state.lock();
+        self.changed
+            .wait_while_for(&mut state, |state| !reached(&state.counts), timeout);
+        reached(&state.counts)
+    }
+
+    pub(super) async fn reached(&self, mut reached: impl FnMut(&Counts) -> bool) {
+        loop {
+            // Registered before the look, so that a change between the look and the wait is not missed.
+            let mut changed = std::pin::pin!(self.changed_async.notified());
+            changed.as_mut().enable();
+            if reached(&self.counts()) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// The next reply: of the script, else of the responder, else the default.
+    fn choose(&self, request: &ReceivedRequest) -> Reply {
+        let mut state = self.state.lock();
+        if let Some(reply) = state.script.pop_front() {
+            return reply;
+        }
+        let Some(mut responder) = state.responder.take() else {
+            return state.default.clone();
+        };
+        // The responder is the caller's and may ask the receiver for its counts, so it runs without the lock. All requests are
+        // handled on one thread, so nobody misses it meanwhile.
+        drop(state);
+        let reply = responder(request);
+        self.state.lock().responder.get_or_insert(responder);
+        reply
+    }
+}
+
+/// A request from its first byte to its answer. Dropped without an answer, it was cancelled.
+pub(super) struct Flight {
+    shared: Arc<Shared>,
+    progress: Progress,
+}
+
+enum Progress {
+    Arriving,
+    Recorded { index: Option<usize>, span_count: u64 },
+    Answered,
+}
+
+impl Flight {
+    pub(super) fn start(shared: &Arc<Shared>) -> Self {
+        shared.count(|counts| {
+            counts.in_flight += 1;
+            counts.max_in_flight = counts.max_in_flight.max(counts.in_flight);
+        });
+        Self {
+            shared: Arc::clone(shared),
+            progress: Progress::Arriving,
+        }
+    }
+
+    /// The request is here; says what to answer.
+    pub(super) fn arrived(&mut self, request: ReceivedRequest) -> Reply {
+        let reply = self.shared.choose(&request);
+        self.record(request);
+        reply
+    }
+
+    /// The request is here and cannot be taken.
+    pub(super) fn refused(&mut self, request: ReceivedRequest, answer: Answer) {
+        self.record(request);
+        self.answered(answer);
+    }
+
+    pub(super) fn answered(&mut self, answer: Answer) {
+        let progress = std::mem::replace(&mut self.progress, Progress::Answered);
+        let mut state = self.shared.state.lock();
+        let counts = &mut state.counts;
+        counts.in_flight -= u64::from(!matches!(progress, Progress::Answered));
+        if let Progress::Recorded { index, span_count } = progress {
+            counts.answered += 1;
+            if let Answer::Accepted { rejected } = answer {
+                let rejected = rejected.min(span_count);
+                counts.rejected_spans += rejected;
+                counts.accepted_spans += span_count - rejected;
+            }
+            if let Some(request) = index.and_then(|index| state.requests.get_mut(index)) {
+                request.answer = answer;
+            }
+        }
+        drop(state);
+        self.shared.count(|_| ());
+    }
+
+    fn record(&mut self, request: ReceivedRequest) {
+        let mut state = self.shared.state.lock();
+        let span_count = request.span_count;
+        state.counts.requests += 1;
+        state.counts.spans += span_count;
+        state.counts.compressed_bytes += request.compressed_len as u64;
+        state.counts.decoded_bytes += request.decoded_len as u64;
+        let index = matches!(state.settings.mode, Mode::Keep).then(|| {
+            state.requests.push(request);
+            state.requests.len() - 1
+        });
+        drop(state);
+        self.progress = Progress::Recorded { index, span_count };
+        self.shared.count(|_| ());
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !matches!(self.progress, Progress::Answered) {
+            self.answered(Answer::Cancelled);
+        }
+    }
+}
