@@ -1,14 +1,27 @@
 //! Test doubles that are real: a scriptable OTLP receiver.
 #![deny(unsafe_code)]
 
+#[expect(
+    unsafe_code,
+    reason = "an allocator can only be implemented with it; nothing else is in there"
+)]
+mod allocator;
 mod gate;
 mod port;
+mod probe;
 mod receiver;
 mod socket;
+mod spans;
 mod worker;
 
 #[doc(inline)]
 pub use self::{
+    allocator::{Allocations, CountingAllocator, allocations},
     gate::Gate,
+    probe::{ConservationProbe, Watch},
     receiver::{Answer, Counts, Dialect, Health, Mode, Protocol, ReceivedRequest, Receiver, ReceiverBuilder, Reply},
+    spans::{SpanFactory, http_server_span},
 };
+
+#[doc(no_inline)]
+pub use spanwright_core::ManualClock;
