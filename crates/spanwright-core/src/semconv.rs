@@ -44,6 +44,12 @@ pub mod attribute {
     pub const OTEL_COMPONENT_NAME: &str = "otel.component.name";
     /// The kind of component.
     pub const OTEL_COMPONENT_TYPE: &str = "otel.component.type";
+    /// The name of a span's instrumentation scope, where the scope itself cannot be given.
+    pub const OTEL_SCOPE_NAME: &str = "otel.scope.name";
+    /// Its schema URL.
+    pub const OTEL_SCOPE_SCHEMA_URL: &str = "otel.scope.schema_url";
+    /// Its version.
+    pub const OTEL_SCOPE_VERSION: &str = "otel.scope.version";
     /// The receiver's address.
     pub const SERVER_ADDRESS: &str = "server.address";
     /// The receiver's port.
