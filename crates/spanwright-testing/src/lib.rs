@@ -6,6 +6,8 @@
     reason = "an allocator can only be implemented with it; nothing else is in there"
 )]
 mod allocator;
+#[cfg(feature = "tls")]
+mod certificates;
 mod gate;
 mod port;
 mod probe;
@@ -22,6 +24,10 @@ pub use self::{
     receiver::{Answer, Counts, Dialect, Health, Mode, Protocol, ReceivedRequest, Receiver, ReceiverBuilder, Reply},
     spans::{SpanFactory, http_server_span},
 };
+
+#[cfg(feature = "tls")]
+#[doc(inline)]
+pub use self::certificates::TestCertificates;
 
 #[doc(no_inline)]
 pub use spanwright_core::ManualClock;

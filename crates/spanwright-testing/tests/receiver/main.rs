@@ -6,4 +6,7 @@
 
 mod grpc;
 mod http;
+mod process;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
