@@ -1,0 +1,319 @@
+//! What is held for one destination.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backoff::{Backoff, Random};
+use crate::config::Limits;
+use crate::intake::{Bound, Epoch};
+use crate::overflow::OverflowPolicy;
+
+/// The requests of one destination: waiting, under way, and parked while it does not take any.
+///
+/// Each destination has its own, so that one that hangs costs the others nothing.
+pub(super) struct Outlet<R> {
+    pub(super) name: Arc<str>,
+    waiting: VecDeque<Work<R>>,
+    parked: VecDeque<Work<R>>,
+    in_flight: HashMap<RequestId, InFlight<R>>,
+    /// Items by epoch, over all three.
+    epochs: BTreeMap<Epoch, u64>,
+    held_bytes: usize,
+    parked_items: u64,
+    parked_bytes: usize,
+    reach: Reach,
+    backoff: Backoff,
+    turn: u32,
+    max_in_flight: usize,
+    max_held_bytes: usize,
+}
+
+/// Names a request on its way, within its outlet.
+pub(crate) type RequestId = u64;
+
+/// A request and what the engine must know of it.
+#[derive(Debug)]
+pub(super) struct Work<R> {
+    pub(super) request: R,
+    /// Its place in the order in which requests were made.
+    pub(super) seq: u64,
+    pub(super) items: u64,
+    pub(super) bytes: usize,
+    pub(super) epoch: Epoch,
+    /// Its share of the bound, given back when the last destination is done with it.
+    pub(super) permit: Arc<Permit>,
+}
+
+/// A request on its way. What is needed to send it again is kept, where that can be kept.
+#[derive(Debug)]
+pub(super) struct InFlight<R> {
+    pub(super) kept: Option<R>,
+    pub(super) seq: u64,
+    pub(super) items: u64,
+    pub(super) bytes: usize,
+    pub(super) epoch: Epoch,
+    pub(super) permit: Arc<Permit>,
+    pub(super) sent: Instant,
+}
+
+/// Bytes of the bound, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    pub(super) bound: Arc<Bound>,
+    pub(super) bytes: usize,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.bound.release_bytes(self.bytes);
+    }
+}
+
+/// Whether the destination takes requests.
+#[derive(Clone, Copy, Debug)]
+enum Reach {
+    Up,
+    Down {
+        since: Instant,
+        /// Of the last failure that counted: requests sent before it say nothing new.
+        failed_at: Instant,
+        next_attempt: Instant,
+        /// Asked for by the server: nobody's hurry overrides it.
+        throttled_until: Instant,
+    },
+}
+
+impl<R> Outlet<R> {
+    pub(super) fn new(name: Arc<str>, limits: &Limits, outlets: usize) -> Self {
+        // A destination that hangs must leave room for the others. One that drops the oldest drops before the bound is full,
+        // because at the bound it is the application's thread that must find room, and it cannot look in here.
+        let share = limits.max_queue_bytes / outlets.max(1);
+        let max_held_bytes = match limits.overflow {
+            OverflowPolicy::DropOldest => share - share / 8,
+            _ if outlets > 1 => share,
+            _ => usize::MAX,
+        };
+        Self {
+            name,
+            waiting: VecDeque::new(),
+            parked: VecDeque::new(),
+            in_flight: HashMap::new(),
+            epochs: BTreeMap::new(),
+            held_bytes: 0,
+            parked_items: 0,
+            parked_bytes: 0,
+            reach: Reach::Up,
+            backoff: Backoff::new(limits.retry_backoff, limits.max_retry_backoff),
+            turn: 0,
+            max_in_flight: limits.max_concurrent_exports,
+            max_held_bytes,
+        }
+    }
+
+    /// Takes a new request; while the destination is away it is parked at once.
+    pub(super) fn push(&mut self, work: Work<R>) {
+        *self.epochs.entry(work.epoch).or_default() += work.items;
+        self.held_bytes += work.bytes;
+        match self.reach {
+            Reach::Up => self.waiting.push_back(work),
+            Reach::Down { .. } => self.park_back(work),
+        }
+    }
+
+    /// Whether a request may go out now.
+    pub(super) fn may_send(&self, now: Instant) -> bool {
+        match self.reach {
+            Reach::Up => self.in_flight.len() < self.max_in_flight,
+            // One at a time, to see whether it is back.
+            Reach::Down { next_attempt, .. } => self.in_flight.is_empty() && now >= next_attempt,
+        }
+    }
+
+    /// Whether it has nothing to send but could.
+    pub(super) fn is_hungry(&self, now: Instant) -> bool {
+        self.waiting.is_empty() && self.may_send(now) && (self.parked.is_empty() || !self.is_turn_of_parked())
+    }
+
+    /// Whether new requests are taken off the queue although they cannot go out: to make room there for what comes.
+    pub(super) fn is_parking(&self) -> bool {
+        matches!(self.reach, Reach::Down { .. })
+    }
+
+    /// The next request to go out: new ones and parked ones in turns, 3:1; while it is away the oldest.
+    pub(super) fn next(&mut self) -> Option<Work<R>> {
+        let parked_first = self.waiting.is_empty() || self.is_parking() || self.is_turn_of_parked();
+        self.turn = self.turn.wrapping_add(1);
+        let work = if parked_first {
+            self.unpark().or_else(|| self.waiting.pop_front())
+        } else {
+            self.waiting.pop_front()
+        }?;
+        self.held_bytes -= work.bytes;
+        Some(work)
+    }
+
+    fn is_turn_of_parked(&self) -> bool {
+        self.turn % 4 == 3
+    }
+
+    fn unpark(&mut self) -> Option<Work<R>> {
+        let work = self.parked.pop_front()?;
+        self.parked_items -= work.items;
+        self.parked_bytes -= work.bytes;
+        Some(work)
+    }
+
+    pub(super) fn sent(&mut self, id: RequestId, request: InFlight<R>) {
+        self.in_flight.insert(id, request);
+    }
+
+    /// The request ended. It is still counted until [`settle`](Self::settle) or [`park`](Self::park).
+    pub(super) fn ended(&mut self, id: RequestId) -> Option<InFlight<R>> {
+        self.in_flight.remove(&id)
+    }
+
+    /// These items of a request are done with.
+    pub(super) fn settle(&mut self, epoch: Epoch, items: u64) {
+        if let Some(pending) = self.epochs.get_mut(&epoch) {
+            *pending -= items;
+            if *pending == 0 {
+                self.epochs.remove(&epoch);
+            }
+        }
+    }
+
+    /// Keeps a request that could not be delivered, in its place: the oldest goes first.
+    pub(super) fn park(&mut self, work: Work<R>) {
+        self.held_bytes += work.bytes;
+        self.parked_items += work.items;
+        self.parked_bytes += work.bytes;
+        let place = self.parked.partition_point(|parked| parked.seq < work.seq);
+        self.parked.insert(place, work);
+    }
+
+    /// Puts a part of a request that was too large back to the head.
+    pub(super) fn retry_first(&mut self, work: Work<R>) {
+        self.held_bytes += work.bytes;
+        self.waiting.push_front(work);
+    }
+
+    fn park_back(&mut self, work: Work<R>) {
+        self.parked_items += work.items;
+        self.parked_bytes += work.bytes;
+        self.parked.push_back(work);
+    }
+
+    /// A request that was sent at `sent` was not taken. Answers whether it is news that the destination is away.
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        sent: Instant,
+        server_delay: Option<Duration>,
+        random: &mut Random,
+    ) -> bool {
+        let server_until = now + server_delay.unwrap_or_default();
+        let since = match &mut self.reach {
+            // One of several that were under way when it went away: one failure, not many.
+            Reach::Down {
+                failed_at,
+                next_attempt,
+                throttled_until,
+                ..
+            } if sent < *failed_at => {
+                *throttled_until = server_until.max(*throttled_until);
+                *next_attempt = server_until.max(*next_attempt);
+                return false;
+            }
+            Reach::Down { since, .. } => Some(*since),
+            Reach::Up => None,
+        };
+        let next_attempt = now + self.backoff.next_pause(server_delay, random);
+        self.reach = Reach::Down {
+            since: since.unwrap_or(now),
+            failed_at: now,
+            next_attempt,
+            throttled_until: server_until,
+        };
+        // What waited keeps its order behind what was parked before.
+        while let Some(work) = self.waiting.pop_front() {
+            self.park_back(work);
+        }
+        since.is_none()
+    }
+
+    /// It answered. The length of the outage, if there was one.
+    pub(super) fn answered(&mut self, now: Instant) -> Option<Duration> {
+        self.backoff.reset();
+        match std::mem::replace(&mut self.reach, Reach::Up) {
+            Reach::Up => None,
+            Reach::Down { since, .. } => Some(now.saturating_duration_since(since)),
+        }
+    }
+
+    /// Somebody waits: try again as soon as the server allows, whatever our own pause was.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if let Reach::Down {
+            next_attempt,
+            throttled_until,
+            ..
+        } = &mut self.reach
+        {
+            *next_attempt = now.max(*throttled_until).min(*next_attempt);
+        }
+    }
+
+    /// The next moment at which something may be sent that may not now.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        match self.reach {
+            Reach::Down { next_attempt, .. } if self.in_flight.is_empty() && !self.parked.is_empty() => {
+                Some(next_attempt)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes out one request that it holds above its share of the bound.
+    pub(super) fn shed(&mut self, policy: OverflowPolicy) -> Option<Work<R>> {
+        if self.held_bytes <= self.max_held_bytes {
+            return None;
+        }
+        let work = match policy {
+            OverflowPolicy::DropOldest => self.unpark().or_else(|| self.waiting.pop_front()),
+            _ => self.waiting.pop_back().or_else(|| {
+                let work = self.parked.pop_back()?;
+                self.parked_items -= work.items;
+                self.parked_bytes -= work.bytes;
+                Some(work)
+            }),
+        }?;
+        self.held_bytes -= work.bytes;
+        Some(work)
+    }
+
+    /// Takes out everything, also what is under way: items by epoch.
+    pub(super) fn give_up(&mut self) -> Vec<(Epoch, u64)> {
+        self.waiting.clear();
+        self.parked.clear();
+        self.in_flight.clear();
+        (self.held_bytes, self.parked_items, self.parked_bytes) = (0, 0, 0);
+        std::mem::take(&mut self.epochs).into_iter().collect()
+    }
+
+    /// Items of this epoch and those before that are not done with.
+    pub(super) fn pending_until(&self, epoch: Epoch) -> u64 {
+        self.epochs.range(..=epoch).map(|(_, items)| items).sum()
+    }
+
+    pub(super) fn requests_in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub(super) fn parked(&self) -> (u64, usize) {
+        (self.parked_items, self.parked_bytes)
+    }
+
+    pub(super) fn is_reachable(&self) -> bool {
+        matches!(self.reach, Reach::Up)
+    }
+}

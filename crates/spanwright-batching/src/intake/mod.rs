@@ -1,0 +1,314 @@
+//! The half of the queue that application threads touch.
+//!
+//! ```text
+//! push ─► this thread's Slot (own lock): append to the open chunk ── full? ──► Books (shared lock): ready queue
+//!             ▲                                                                   │
+//!             └──────────────── sweep: seals what lingers, retires the dead ──────┴──► Engine
+//! ```
+//!
+//! Locks are taken in one order: registry, slots, books. The bound is reserved per item, before the lock of the slot is given
+//! back, so that it holds exactly; see [`Bound`] for what was tried instead.
+
+mod bell;
+mod books;
+mod bound;
+mod local;
+mod slot;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use spanwright_core::{Ledger, LossReason, Pressure, Priority};
+
+pub(crate) use self::bell::Bell;
+use self::books::Books;
+pub(crate) use self::books::{Epoch, OutletBooks};
+use self::bound::Full;
+pub(crate) use self::bound::{Bound, Used};
+use self::local::LocalSlots;
+use self::slot::{Counts, Slot, SlotState};
+use crate::collect::{Chunk, Class, Collect};
+use crate::config::Limits;
+use crate::overflow::OverflowPolicy;
+use crate::sync::{AtomicBool, AtomicU32, Mutex, MutexGuard, Ordering};
+
+pub(crate) struct Intake<C: Collect> {
+    pub(crate) collect: C,
+    pub(crate) limits: Limits,
+    pub(crate) bound: Arc<Bound>,
+    pub(crate) bell: Bell,
+    pressure: Pressure,
+    registry: Mutex<Vec<Arc<Slot<C>>>>,
+    /// For threads that are so far gone that they have no thread-locals any more.
+    shared_slot: Arc<Slot<C>>,
+    books: Mutex<Books<C>>,
+    closed: AtomicBool,
+    sweep_wanted: AtomicBool,
+    /// The share of traces that [`OverflowPolicy::DropTraces`] drops, as an upper bound on their affinity.
+    shed_below: AtomicU32,
+    id: u64,
+}
+
+impl<C: Collect> Intake<C> {
+    pub(crate) fn new(collect: C, limits: Limits, outlets: usize, pressure: Pressure) -> Self {
+        let shared_slot = Arc::new(Slot::new());
+        Self {
+            collect,
+            bound: Arc::new(Bound::new(limits.max_queue_items, limits.max_queue_bytes)),
+            limits,
+            bell: Bell::new(),
+            pressure,
+            registry: Mutex::new(vec![Arc::clone(&shared_slot)]),
+            shared_slot,
+            books: Mutex::new(Books::new(outlets)),
+            closed: AtomicBool::new(false),
+            sweep_wanted: AtomicBool::new(false),
+            shed_below: AtomicU32::new(0),
+            id: local::next_id(),
+        }
+    }
+
+    /// Takes an item in on the calling thread. Never blocks for longer than a sweep of this thread's slot takes.
+    ///
+    /// The item is handed over in its place: one that is refused, or that was only read, is still there afterwards.
+    pub(crate) fn push(&self, item: &mut Option<C::Item>) -> Result<(), LossReason> {
+        LocalSlots::with(
+            self.id,
+            || self.register(),
+            |slot| self.push_to(slot.unwrap_or(&self.shared_slot), item),
+        )
+    }
+
+    /// Counts an item that was recorded but not sampled: it is not ours to deliver.
+    pub(crate) fn count_unsampled(&self) {
+        LocalSlots::with(
+            self.id,
+            || self.register(),
+            |slot| {
+                slot.unwrap_or(&self.shared_slot).lock().counts.unsampled += 1;
+            },
+        );
+    }
+
+    fn register(&self) -> Arc<Slot<C>> {
+        let slot = Arc::new(Slot::new());
+        self.registry.lock().push(Arc::clone(&slot));
+        slot
+    }
+
+    fn push_to(&self, slot: &Slot<C>, item: &mut Option<C::Item>) -> Result<(), LossReason> {
+        let class = item.as_ref().map(|item| self.collect.class(item)).unwrap_or_default();
+        let mut state = slot.lock();
+        state.counts.ended += 1;
+        let admitted = self.admit(&mut state, class, item);
+        if let Err(reason) = admitted {
+            state.lose(reason);
+        }
+        admitted
+    }
+
+    fn admit(&self, state: &mut SlotState<C>, class: Class, item: &mut Option<C::Item>) -> Result<(), LossReason> {
+        // Relaxed: whoever closes sweeps afterwards, and the sweep takes this slot's lock.
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(LossReason::AlreadyShutdown);
+        }
+        if self.is_shed(class) || (self.bound.is_full() && !self.make_room(class.priority)) {
+            self.want_sweep();
+            return Err(LossReason::QueueFull);
+        }
+        let SlotState { open, scratch, .. } = state;
+        let chunk = open[class.priority.index()].get_or_insert_with(|| self.collect.open_chunk());
+        let mark = chunk.mark();
+        // An encoder that panics costs one item, not the application's thread.
+        let appended = catch_unwind(AssertUnwindSafe(|| self.collect.append(item, scratch, chunk)));
+        let refused = match appended {
+            Err(_) => LossReason::Encode,
+            Ok(bytes) if bytes > self.limits.max_item_bytes => LossReason::TooLarge,
+            Ok(bytes) => match self.reserve(bytes, class.priority) {
+                Ok(crossed_half) => {
+                    if chunk.is_full() || chunk.item_count() >= self.limits.chunk_items {
+                        self.seal(class.priority, &mut open[class.priority.index()]);
+                    }
+                    if crossed_half {
+                        self.want_sweep();
+                    }
+                    return Ok(());
+                }
+                Err(Full) => {
+                    self.want_sweep();
+                    LossReason::QueueFull
+                }
+            },
+        };
+        self.collect.undo(item, chunk, mark);
+        Err(refused)
+    }
+
+    /// Takes room for an item that is in its chunk already, at the expense of others where the policy says so.
+    fn reserve(&self, bytes: usize, priority: Priority) -> Result<bool, Full> {
+        loop {
+            match self.bound.reserve(bytes) {
+                Err(Full) if self.make_room(priority) => {}
+                reserved => return reserved,
+            }
+        }
+    }
+
+    fn seal(&self, priority: Priority, open: &mut Option<C::Chunk>) {
+        let Some(chunk) = open.take() else { return };
+        let mut books = self.books.lock();
+        books.push(priority, chunk);
+        let is_batch = books.lane_items(priority) >= self.limits.wake_items;
+        drop(books);
+        self.publish_level();
+        if is_batch {
+            self.bell.ring();
+        }
+    }
+
+    /// Drops what the policy says, until the bound has room again or there is nothing left to drop.
+    fn make_room(&self, priority: Priority) -> bool {
+        let mut books = self.books.lock();
+        let evicted = books.evict(self.limits.overflow, priority, self.limits.reserved_items);
+        // Given back under the lock: a reader of the ledger who sees the loss sees the room too.
+        if let Some((items, bytes)) = evicted {
+            self.bound.release_items(items as usize);
+            self.bound.release_bytes(bytes);
+        }
+        evicted.is_some()
+    }
+
+    fn is_shed(&self, class: Class) -> bool {
+        // Relaxed: the threshold stands alone.
+        class.priority == Priority::Normal && class.affinity < self.shed_below.load(Ordering::Relaxed)
+    }
+
+    fn want_sweep(&self) {
+        // Relaxed: the sweep takes every slot's lock, this one's included.
+        self.sweep_wanted.store(true, Ordering::Relaxed);
+        self.bell.ring();
+    }
+}
+
+/// What the pipeline thread does with it.
+impl<C: Collect> Intake<C> {
+    /// Whether a thread asked for a sweep since the last one.
+    pub(crate) fn take_sweep_wish(&self) -> bool {
+        self.sweep_wanted.load(Ordering::Relaxed) && self.sweep_wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Seals every open chunk, and forgets threads that are no more. Everything pushed before the call is ready after it.
+    ///
+    /// The answer is the epoch that it belongs to at the latest; what is pushed from now on belongs to a later one.
+    pub(crate) fn sweep(&self) -> Epoch {
+        let mut registry = self.registry.lock();
+        registry.retain(|slot| {
+            let mut state = slot.lock();
+            for priority in Priority::ALL {
+                if let Some(chunk) = state.open[priority.index()].take() {
+                    self.books.lock().push_joined(priority, chunk);
+                }
+            }
+            // Only the registry has it: its thread is gone and cannot come back.
+            let abandoned = Arc::strong_count(slot) == 1;
+            if abandoned {
+                self.books.lock().retired += state.counts;
+            }
+            !abandoned
+        });
+        drop(registry);
+        let mut books = self.books.lock();
+        let epoch = books.epoch;
+        books.epoch += 1;
+        epoch
+    }
+
+    /// Refuses everything from now on; what came before is still there, see [`sweep`](Self::sweep).
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books<C>> {
+        self.books.lock()
+    }
+
+    /// Publishes how full the bound is: to samplers, and to the policy that drops whole traces.
+    pub(crate) fn publish_level(&self) -> f64 {
+        let utilization = self.bound.utilization();
+        let high = self.limits.high_watermark;
+        let pressure = ((utilization - high) / (1.0 - high)).clamp(0.0, 1.0);
+        self.pressure.set(pressure as f32);
+        if self.limits.overflow == OverflowPolicy::DropTraces {
+            if utilization < self.limits.low_watermark() {
+                self.shed_below.store(0, Ordering::Relaxed);
+            } else {
+                self.shed_below
+                    .fetch_max((pressure * f64::from(u32::MAX)) as u32, Ordering::Relaxed);
+            }
+        }
+        utilization
+    }
+
+    /// The accounts of every destination, at one moment.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let registry = self.registry.lock();
+        let slots: Vec<_> = registry.iter().map(|slot| slot.lock()).collect();
+        let books = self.books.lock();
+        let mut counts = books.retired;
+        let mut waiting = books.ready_items();
+        for slot in &slots {
+            counts += slot.counts;
+            waiting += slot.open_items();
+        }
+        counts.lost += books.evicted;
+        Snapshot {
+            counts,
+            waiting,
+            outlets: books.outlets.clone(),
+            used: self.bound.used(),
+            threads: slots.len() - 1,
+        }
+    }
+}
+
+/// Every count at one moment.
+pub(crate) struct Snapshot {
+    counts: Counts,
+    /// Items in open chunks and in the ready queue.
+    waiting: u64,
+    pub(crate) outlets: Vec<OutletBooks>,
+    pub(crate) used: Used,
+    pub(crate) threads: usize,
+}
+
+impl Snapshot {
+    /// The ledger of one destination.
+    pub(crate) fn ledger(&self, outlet: usize) -> Ledger {
+        let Counts { ended, mut lost, .. } = self.counts;
+        let Some(outlet) = self.outlets.get(outlet) else {
+            return Ledger {
+                ended,
+                lost,
+                pending: self.waiting,
+                ..Ledger::default()
+            };
+        };
+        lost += outlet.lost;
+        Ledger {
+            ended,
+            exported: outlet.exported,
+            rejected: outlet.rejected,
+            lost,
+            pending: self.waiting + outlet.pending,
+        }
+    }
+
+    pub(crate) fn unsampled(&self) -> u64 {
+        self.counts.unsampled
+    }
+}
+
+#[cfg(all(test, spanwright_loom))]
+mod loom;
+#[cfg(all(test, not(spanwright_loom)))]
+mod tests;

@@ -1,0 +1,60 @@
+//! What one application thread owns of the queue.
+
+use spanwright_core::{LossCounts, LossReason, Priority};
+
+use crate::collect::{Chunk, Collect};
+use crate::sync::{CachePadded, Mutex, MutexGuard};
+
+/// One thread's open chunks and counts, behind a lock that only that thread and the sweep ever take.
+pub(super) struct Slot<C: Collect> {
+    state: CachePadded<Mutex<SlotState<C>>>,
+}
+
+pub(super) struct SlotState<C: Collect> {
+    pub(super) counts: Counts,
+    pub(super) open: [Option<C::Chunk>; Priority::ALL.len()],
+    pub(super) scratch: C::Scratch,
+}
+
+/// What happened to items before they reached the queue.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub(super) ended: u64,
+    pub(super) lost: LossCounts,
+    /// Recorded but not sampled: seen, and not ours to deliver. Not a part of `ended`.
+    pub(super) unsampled: u64,
+}
+
+impl<C: Collect> Slot<C> {
+    pub(super) fn new() -> Self {
+        Self {
+            state: CachePadded(Mutex::new(SlotState {
+                counts: Counts::default(),
+                open: [const { None }; Priority::ALL.len()],
+                scratch: C::Scratch::default(),
+            })),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, SlotState<C>> {
+        self.state.0.lock()
+    }
+}
+
+impl<C: Collect> SlotState<C> {
+    pub(super) fn lose(&mut self, reason: LossReason) {
+        self.counts.lost.add(reason, 1);
+    }
+
+    pub(super) fn open_items(&self) -> u64 {
+        self.open.iter().flatten().map(|chunk| chunk.item_count() as u64).sum()
+    }
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.ended += other.ended;
+        self.lost += other.lost;
+        self.unsampled += other.unsampled;
+    }
+}

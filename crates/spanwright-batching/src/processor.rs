@@ -1,0 +1,236 @@
+//! The processor: items that are encoded when they end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use spanwright_core::{
+    BoxExporter, BuildError, Encode, ExportError, Exporter, LossReason, NoopObserver, Observer, Pressure,
+};
+use tower_service::Service;
+
+use crate::collect::{Class, Encoded, EncodedRequest};
+use crate::config::BatchConfig;
+use crate::handle::{Handle, Parts};
+use crate::monitor::QueueMonitor;
+use crate::otel::{ResourceHook, suppressed};
+use crate::report::{FlushError, Report, Stats};
+use crate::sizer::BatchSizer;
+use crate::worker::{Sink, SinkFuture};
+
+/// Encodes each item when it ends, on the thread that ended it, and delivers the bytes in batches from a thread of its own.
+///
+/// For spans it is [`BatchSpanProcessor`](crate::BatchSpanProcessor). Clones are the same processor; when the last goes, it is
+/// shut down within five seconds.
+///
+/// # Cost
+///
+/// Per item: the encoding, one uncontended lock of the thread's own, one atomic addition. No allocation in steady state, no
+/// system call but one wake-up per batch, and never a wait for the receiver.
+pub struct BatchProcessor<T: 'static, E: Encode<T>> {
+    handle: Handle<Encoded<T, E, Classify<T>>>,
+    pub(crate) export_timeout: Duration,
+    pub(crate) resource_hook: Option<ResourceHook<E>>,
+}
+
+pub(crate) type Classify<T> = fn(&T) -> Class;
+
+/// Settings of a [`BatchProcessor`].
+pub struct BatchProcessorBuilder<T, E> {
+    encoder: E,
+    classify: Classify<T>,
+    exporters: Vec<(Arc<str>, BoxExporter)>,
+    parts: Parts,
+    pub(crate) resource_hook: Option<ResourceHook<E>>,
+}
+
+impl<T: 'static, E: Encode<T>> BatchProcessor<T, E> {
+    pub(crate) fn builder_with(encoder: E, classify: Classify<T>) -> BatchProcessorBuilder<T, E> {
+        BatchProcessorBuilder {
+            encoder,
+            classify,
+            exporters: Vec::new(),
+            parts: Parts {
+                config: BatchConfig::default(),
+                sizer: None,
+                observer: Arc::new(NoopObserver),
+                pressure: Pressure::new(),
+                around: suppressed,
+            },
+            resource_hook: None,
+        }
+    }
+
+    /// Takes an item that has ended. Never blocks. What cannot be taken is counted as lost.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
+    pub fn end(&self, item: T) -> Result<(), LossReason> {
+        // By reference to its place: the item may be large, and is dropped here, after the lock is gone.
+        self.handle.push(&mut Some(item))
+    }
+
+    /// Delivers everything that ended before the call, and waits for that, for at most `timeout`.
+    ///
+    /// Blocks the calling thread, but needs nothing of it: it may be a runtime's only one.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlushError`]. That the time was over is no error: the report has what is pending.
+    pub fn flush(&self, timeout: Duration) -> Result<Report, FlushError> {
+        self.handle.flush(timeout)
+    }
+
+    /// As [`flush`](Self::flush), without blocking. Works under every runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlushError`].
+    pub async fn flush_async(&self, timeout: Duration) -> Result<Report, FlushError> {
+        self.handle.flush_async(timeout).await
+    }
+
+    /// As [`flush`](Self::flush), and the end: items that end later are counted as lost, and what is not delivered after
+    /// `timeout` is cancelled and lost. One deadline, whatever has to be done before it.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlushError`].
+    pub fn shutdown_within(&self, timeout: Duration) -> Result<Report, FlushError> {
+        self.handle.shutdown(timeout)
+    }
+
+    /// As [`shutdown_within`](Self::shutdown_within), without blocking. Works under every runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`FlushError`].
+    pub async fn shutdown_within_async(&self, timeout: Duration) -> Result<Report, FlushError> {
+        self.handle.shutdown_async(timeout).await
+    }
+
+    /// Everything that can be counted, at one moment.
+    ///
+    /// # Cost
+    ///
+    /// Holds up every thread that ends an item for as long as it takes to add up their counts: some microseconds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.handle.stats()
+    }
+
+    /// Shows how full the queue is.
+    #[must_use]
+    pub fn queue(&self) -> QueueMonitor {
+        self.handle.queue()
+    }
+
+    pub(crate) fn encoder(&self) -> &E {
+        &self.handle.collect().encoder
+    }
+
+    pub(crate) fn count_unsampled(&self) {
+        self.handle.count_unsampled();
+    }
+}
+
+impl<T: 'static, E: Encode<T>> BatchProcessorBuilder<T, E> {
+    /// Sizes, delays, the bound, and what happens at it.
+    #[must_use]
+    pub fn with_config(mut self, config: BatchConfig) -> Self {
+        self.parts.config = config;
+        self
+    }
+
+    /// Where batches go. With several, each gets every batch, by reference, with a queue and an account of its own; none waits
+    /// for another. Together they hold at most `max_queue_bytes`, each an equal share.
+    #[must_use]
+    pub fn with_exporter(mut self, name: impl Into<Arc<str>>, exporter: impl Exporter) -> Self {
+        self.exporters.push((name.into(), BoxExporter::new(exporter)));
+        self
+    }
+
+    /// Chooses the size of each batch. Default: always `max_export_batch_size`.
+    #[must_use]
+    pub fn with_sizer(mut self, sizer: impl BatchSizer) -> Self {
+        self.parts.sizer = Some(Box::new(sizer));
+        self
+    }
+
+    /// Hears what happens. Default: nobody.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.parts.observer = observer;
+        self
+    }
+
+    /// Is told how close the queue is to dropping.
+    #[must_use]
+    pub fn with_pressure(mut self, pressure: Pressure) -> Self {
+        self.parts.pressure = pressure;
+        self
+    }
+
+    pub(crate) fn with_classify(mut self, classify: Classify<T>) -> Self {
+        self.classify = classify;
+        self
+    }
+
+    /// Checks the settings, and starts the pipeline thread.
+    ///
+    /// # Errors
+    ///
+    /// A setting that cannot be used, no exporter, or a thread that cannot be started.
+    pub fn spawn(self) -> Result<BatchProcessor<T, E>, BuildError> {
+        let Self {
+            encoder,
+            classify,
+            exporters,
+            parts,
+            resource_hook,
+        } = self;
+        let export_timeout = parts.config.export_timeout();
+        let handle = Handle::spawn(Encoded::new(encoder, classify), exporters, parts)?;
+        Ok(BatchProcessor {
+            handle,
+            export_timeout,
+            resource_hook,
+        })
+    }
+}
+
+impl Sink<EncodedRequest> for BoxExporter {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ExportError>> {
+        Service::poll_ready(self, cx)
+    }
+
+    fn call(&mut self, request: EncodedRequest) -> SinkFuture {
+        Service::call(self, request.batch)
+    }
+}
+
+impl<T: 'static, E: Encode<T>> Clone for BatchProcessor<T, E> {
+    fn clone(&self) -> Self {
+        Self {
+            handle: self.handle.clone(),
+            export_timeout: self.export_timeout,
+            resource_hook: self.resource_hook,
+        }
+    }
+}
+
+impl<T: 'static, E: Encode<T>> fmt::Debug for BatchProcessor<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BatchProcessor").field(&self.handle).finish()
+    }
+}
+
+impl<T, E> fmt::Debug for BatchProcessorBuilder<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchProcessorBuilder")
+            .field("config", &self.parts.config)
+            .finish_non_exhaustive()
+    }
+}
