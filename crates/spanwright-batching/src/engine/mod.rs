@@ -198,9 +198,9 @@ impl<C: Collect> Engine<C> {
     }
 
     fn next_export(&mut self, now: Instant, is_ready: &[bool]) -> Option<Action<C::Request>> {
-        for index in 0..self.outlets.len() {
+        for (index, is_ready) in is_ready.iter().enumerate() {
             let outlet = &mut self.outlets[index];
-            if !is_ready[index] || !outlet.may_send(now) {
+            if !is_ready || !outlet.may_send(now) {
                 continue;
             }
             let Some(work) = outlet.next() else { continue };

@@ -309,6 +309,6 @@ impl Snapshot {
 }
 
 #[cfg(all(test, spanwright_loom))]
-mod loom;
+mod model;
 #[cfg(all(test, not(spanwright_loom)))]
 mod tests;
