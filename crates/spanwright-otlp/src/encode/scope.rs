@@ -223,21 +223,17 @@ fn is_same_option(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
-/// Equality in any order; there are as many of the one as of the other.
+/// Whether each key has the same values on both sides, of which there are equally many; the order of the keys is free.
 #[inline(never)]
 fn has_same_attributes(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
-    let count = |scope: &InstrumentationScope, wanted: &KeyValue| {
-        let found = scope
-            .attributes()
-            .filter(|attribute| is_same_attribute(attribute, wanted));
-        found.count()
-    };
-    one.attributes()
-        .zip(other.attributes())
-        .all(|(one, other)| is_same_attribute(one, other))
-        || one
-            .attributes()
-            .all(|attribute| count(one, attribute) == count(other, attribute))
+    let mut pairs = one.attributes().zip(other.attributes());
+    pairs.all(|(one, other)| is_same_attribute(one, other))
+        || one.attributes().enumerate().all(|(index, attribute)| {
+            let same_key = |other: &&KeyValue| other.key == attribute.key;
+            let earlier = one.attributes().take(index).filter(same_key).count();
+            let counterpart = other.attributes().filter(same_key).nth(earlier);
+            counterpart.is_some_and(|other| is_same_attribute(attribute, other))
+        })
 }
 
 fn is_same_attribute(one: &KeyValue, other: &KeyValue) -> bool {
@@ -281,6 +277,8 @@ mod tests {
             scope([KeyValue::new("b", 1)]),
             scope([KeyValue::new("a", 1), KeyValue::new("a", 1), KeyValue::new("b", 1)]),
             scope([KeyValue::new("a", 1), KeyValue::new("b", 1), KeyValue::new("b", 1)]),
+            scope([KeyValue::new("a", 1), KeyValue::new("a", 2)]),
+            scope([KeyValue::new("a", 2), KeyValue::new("a", 1)]),
             scope([KeyValue::new("a", 0.0)]),
             scope([KeyValue::new("a", -0.0)]),
         ];
