@@ -9,11 +9,14 @@ mod allocator;
 #[cfg(feature = "tls")]
 mod certificates;
 mod gate;
+mod listener;
 mod port;
 mod probe;
+mod proxy;
 mod receiver;
 mod socket;
 mod spans;
+mod watched;
 mod worker;
 
 #[doc(inline)]
@@ -21,6 +24,7 @@ pub use self::{
     allocator::{Allocations, CountingAllocator, allocations},
     gate::Gate,
     probe::{ConservationProbe, Watch},
+    proxy::{Direction, FaultProxy, ProxyCounts},
     receiver::{Answer, Counts, Dialect, Health, Mode, Protocol, ReceivedRequest, Receiver, ReceiverBuilder, Reply},
     spans::{SpanFactory, http_server_span},
 };

@@ -12,7 +12,7 @@ const BACKLOG: u32 = 1024;
 ///
 /// A receiver that is down must refuse connections, and come back under the same address. A closed listener would give
 /// the port back to the system, and a test that runs beside us could get it. A socket that is bound and never listens keeps
-/// it: the kernel refuses connections to it and gives the port to nobody else.
+/// it: the kernel refuses connections to it, and chooses the port neither for who binds to any port nor for who connects.
 #[derive(Debug)]
 pub(crate) struct Port {
     address: SocketAddr,

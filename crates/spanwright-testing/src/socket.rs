@@ -1,13 +1,15 @@
 //! A TCP stream that can end with a reset.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Decides how the streams that it was given to end. Clones are the same switch.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,26 @@ pub(crate) struct ResettableStream {
 impl ResettableStream {
     pub(crate) fn new(stream: TcpStream, switches: [ResetSwitch; 2]) -> Self {
         Self { stream, switches }
+    }
+
+    /// Another stream with the same switches, to `address`. If connecting is given up on the way, it ends with a reset.
+    pub(crate) async fn connect_another(&self, address: SocketAddr) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // The other side may have accepted before we are told that we are connected; there is no `Self` yet to decide how it ends.
+        socket.set_zero_linger()?;
+        let stream = socket.connect(address).await?;
+        #[expect(deprecated, reason = "a linger time blocks the thread that closes; none does not")]
+        stream.set_linger(None)?;
+        stream.set_nodelay(true)?;
+        Ok(Self::new(stream, self.switches.clone()))
+    }
+
+    /// Both ways of the stream, which stays whole: what becomes of it is decided when `self` is dropped, not the halves.
+    pub(crate) fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        self.stream.split()
     }
 }
 

@@ -10,7 +10,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 
 use super::record::Protocol;
@@ -53,24 +52,20 @@ impl Service {
     pub(super) async fn serve(
         self: Arc<Self>,
         protocol: Protocol,
-        stream: TcpStream,
+        stream: ResettableStream,
         peer: SocketAddr,
         reset: ResetSwitch,
         go_away: watch::Receiver<()>,
     ) {
-        // Without it the kernel may hold back the end of an answer for 40 ms. A socket that cannot be set is already closed.
-        let _ = stream.set_nodelay(true);
-        let own_reset = ResetSwitch::default();
-        let stream = ResettableStream::new(stream, [reset, own_reset.clone()]);
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
             // A failed handshake is the client's to report.
             if let Ok(stream) = tls.accept(stream).await {
-                self.serve_stream(protocol, stream, peer, own_reset, go_away).await;
+                self.serve_stream(protocol, stream, peer, reset, go_away).await;
             }
             return;
         }
-        self.serve_stream(protocol, stream, peer, own_reset, go_away).await;
+        self.serve_stream(protocol, stream, peer, reset, go_away).await;
     }
 
     async fn serve_stream(

@@ -92,7 +92,7 @@ async fn health(shared: &Arc<Shared>, request: Request<Incoming>) -> Outcome {
     if let Read::Broken = Frames::read(request.into_body(), limit).await {
         return broken();
     }
-    shared.count(|counts| counts.health_checks += 1);
+    shared.counts.change(|counts| counts.health_checks += 1);
     let serving = match health {
         Health::Serving => 1,
         Health::NotServing => 2,

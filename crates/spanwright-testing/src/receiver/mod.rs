@@ -156,7 +156,7 @@ impl Receiver {
     /// What arrived so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.shared.counts()
+        self.shared.counts.get()
     }
 
     /// The spans that were taken; see [`Counts::accepted_spans`].
@@ -210,12 +210,12 @@ impl Receiver {
     /// Blocks until the counts are as `reached` wants them; `false` if `timeout` came first.
     #[must_use]
     pub fn wait_until(&self, timeout: Duration, reached: impl FnMut(&Counts) -> bool) -> bool {
-        self.shared.wait(timeout, reached)
+        self.shared.counts.wait(timeout, reached)
     }
 
     /// Returns when the counts are as `reached` wants them. Runs in any runtime.
     pub async fn reached(&self, reached: impl FnMut(&Counts) -> bool) {
-        self.shared.reached(reached).await;
+        self.shared.counts.reached(reached).await;
     }
 
     /// An outage begins: connections are refused, existing ones are aborted. When this returns, it has happened.

@@ -2,28 +2,25 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::Notify;
+use parking_lot::Mutex;
 
 use super::record::{Answer, Counts, ReceivedRequest};
 use super::reply::Reply;
 use super::settings::{Mode, Settings};
+use crate::watched::Watched;
 
 /// Chooses the reply to a request.
 pub(super) type Responder = Box<dyn FnMut(&ReceivedRequest) -> Reply + Send>;
 
 #[derive(Default)]
 pub(super) struct Shared {
+    pub(super) counts: Watched<Counts>,
     state: Mutex<State>,
-    changed: Condvar,
-    changed_async: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    counts: Counts,
     requests: Vec<ReceivedRequest>,
     script: VecDeque<Reply>,
     default: Reply,
@@ -36,10 +33,6 @@ impl Shared {
         let shared = Self::default();
         shared.state.lock().settings = settings;
         shared
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        self.state.lock().counts
     }
 
     pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
@@ -74,32 +67,6 @@ impl Shared {
         self.state.lock().responder = Some(responder);
     }
 
-    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.state.lock().counts);
-        self.changed.notify_all();
-        self.changed_async.notify_waiters();
-    }
-
-    /// Waits until `reached`, at most for `timeout`; whether it was reached.
-    pub(super) fn wait(&self, timeout: Duration, mut reached: impl FnMut(&Counts) -> bool) -> bool {
-        let mut state = self.state.lock();
-        self.changed
-            .wait_while_for(&mut state, |state| !reached(&state.counts), timeout);
-        reached(&state.counts)
-    }
-
-    pub(super) async fn reached(&self, mut reached: impl FnMut(&Counts) -> bool) {
-        loop {
-            // Registered before the look, so that a change between the look and the wait is not missed.
-            let mut changed = std::pin::pin!(self.changed_async.notified());
-            changed.as_mut().enable();
-            if reached(&self.counts()) {
-                return;
-            }
-            changed.await;
-        }
-    }
-
     /// The next reply: of the script, else of the responder, else the default.
     fn choose(&self, request: &ReceivedRequest) -> Reply {
         let mut state = self.state.lock();
@@ -132,7 +99,7 @@ enum Progress {
 
 impl Flight {
     pub(super) fn start(shared: &Arc<Shared>) -> Self {
-        shared.count(|counts| {
+        shared.counts.change(|counts| {
             counts.in_flight += 1;
             counts.max_in_flight = counts.max_in_flight.max(counts.in_flight);
         });
@@ -157,38 +124,42 @@ impl Flight {
 
     pub(super) fn answered(&mut self, answer: Answer) {
         let progress = std::mem::replace(&mut self.progress, Progress::Answered);
-        let mut state = self.shared.state.lock();
-        let counts = &mut state.counts;
-        counts.in_flight -= u64::from(!matches!(progress, Progress::Answered));
-        if let Progress::Recorded { index, span_count } = progress {
+        if let Progress::Recorded { index: Some(index), .. } = progress
+            && let Some(request) = self.shared.state.lock().requests.get_mut(index)
+        {
+            request.answer = answer;
+        }
+        // Counted last: who waited for the count finds the rest done.
+        self.shared.counts.change(|counts| {
+            counts.in_flight -= u64::from(!matches!(progress, Progress::Answered));
+            let Progress::Recorded { span_count, .. } = progress else {
+                return;
+            };
             counts.answered += 1;
             if let Answer::Accepted { rejected } = answer {
                 let rejected = rejected.min(span_count);
                 counts.rejected_spans += rejected;
                 counts.accepted_spans += span_count - rejected;
             }
-            if let Some(request) = index.and_then(|index| state.requests.get_mut(index)) {
-                request.answer = answer;
-            }
-        }
-        drop(state);
-        self.shared.count(|_| ());
+        });
     }
 
     fn record(&mut self, request: ReceivedRequest) {
-        let mut state = self.shared.state.lock();
         let span_count = request.span_count;
-        state.counts.requests += 1;
-        state.counts.spans += span_count;
-        state.counts.compressed_bytes += request.compressed_len as u64;
-        state.counts.decoded_bytes += request.decoded_len as u64;
+        let (compressed, decoded) = (request.compressed_len as u64, request.decoded_len as u64);
+        let mut state = self.shared.state.lock();
         let index = matches!(state.settings.mode, Mode::Keep).then(|| {
             state.requests.push(request);
             state.requests.len() - 1
         });
         drop(state);
         self.progress = Progress::Recorded { index, span_count };
-        self.shared.count(|_| ());
+        self.shared.counts.change(|counts| {
+            counts.requests += 1;
+            counts.spans += span_count;
+            counts.compressed_bytes += compressed;
+            counts.decoded_bytes += decoded;
+        });
     }
 }
 
