@@ -47,10 +47,11 @@ pub const HTTP2_STREAM_WINDOW: u32 = 512 << 10;
 /// the ones to close it, which costs the request that is just being written.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// The level of gzip, 1 to 9. Measured on encoded spans by `compression/levels`: see the figures there.
+/// The level of gzip, 1 to 9. The repeats of encoded spans lie close together and are found by the fastest search: of 160 KB of
+/// spans, level 6 leaves a tenth less than level 1, for three times the time.
 pub const GZIP_LEVEL: u32 = 1;
 
-/// The level of zstd, 1 to 22.
+/// The level of zstd, 1 to 22. The next ones save next to nothing on encoded spans; from 4 on they cost several times as much.
 pub const ZSTD_LEVEL: i32 = 1;
 
 /// The longest delay that is taken from a receiver. Longer ones are cut: a receiver's slip must not stop an exporter for a year.

@@ -64,7 +64,8 @@ pub(crate) fn not_grpc(status: StatusCode) -> ExportError {
 /// # Source
 ///
 /// [gRPC, compression](https://github.com/grpc/grpc/blob/master/doc/compression.md#test-cases): `UNIMPLEMENTED`, with the
-/// encodings that it takes. Servers in C++ answer `INTERNAL` to an encoding that they have never heard of, for they try to read it.
+/// encodings that it takes. Servers in C++ and Python answer `INTERNAL` to an encoding that they have never heard of, and name the
+/// header.
 pub(crate) fn encoding_verdict<'a>(
     sent: ContentEncoding,
     code: Code,
@@ -86,8 +87,9 @@ pub(crate) fn encoding_verdict<'a>(
     let message = message.to_ascii_lowercase();
     let complains = message.contains("compress") || message.contains("encoding");
     let refused = match code {
-        Code::Unimplemented => complains || says_what_it_takes,
-        Code::Internal | Code::InvalidArgument | Code::Unknown => says_what_it_takes,
+        Code::Unimplemented => says_what_it_takes || complains,
+        Code::Internal => says_what_it_takes || message.contains("grpc-encoding"),
+        Code::InvalidArgument | Code::Unknown => says_what_it_takes,
         _ => false,
     };
     if refused && !takes_it {
@@ -262,6 +264,7 @@ mod tests {
                 "",
                 Refused,
             ),
+            (ZSTD, Code::Internal, "Error parsing 'grpc-encoding' metadata", "", Refused),
             (ZSTD, Code::Unimplemented, "no", "identity, deflate, gzip", Refused),
             (
                 ZSTD,

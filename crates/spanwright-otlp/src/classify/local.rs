@@ -67,10 +67,14 @@ fn cause(error: &(dyn Error + 'static)) -> Option<Cause> {
     hyper.is_timeout().then_some(Cause::Timeout)
 }
 
-/// The texts of the chain. A text that the one before it ends with adds nothing.
+/// The texts of the chain, but for those that add nothing: tonic's "transport error", and a text that the one before it ends with.
 fn describe(error: &(dyn Error + 'static)) -> String {
     let mut description = String::new();
     for error in chain(error) {
+        #[cfg(feature = "grpc")]
+        if error.is::<tonic::transport::Error>() {
+            continue;
+        }
         let text = error.to_string();
         if description.is_empty() {
             description = text;

@@ -129,8 +129,7 @@ async fn in_time<T>(connecting: impl Future<Output = Result<T, BoxError>>) -> Re
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector")
-            .field("target", &self.target)
-            .finish_non_exhaustive()
+        // Not the target, whose query may be a secret.
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
