@@ -91,13 +91,14 @@ impl QueueMonitor {
     }
 }
 
-#[cfg(all(test, not(spanwright_loom)))]
+#[cfg(test)]
+#[cfg(not(spanwright_loom))]
 mod tests {
     use super::*;
 
     #[test]
     fn one_event_on_crossing_and_one_on_coming_back() {
-        let bound = Arc::new(Bound::new(10, 1_000));
+        let bound = Arc::new(Bound::new(10, 1_000, 0.8));
         let monitor = QueueMonitor::new(Arc::clone(&bound), 0.8, 0.5);
         let mut events = Vec::new();
         let mut look = || events.extend(monitor.look().map(|event| matches!(event, Event::QueueHigh { .. })));

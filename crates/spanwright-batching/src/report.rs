@@ -6,7 +6,8 @@ use std::{error, fmt};
 
 use spanwright_core::{Ledger, LossCounts};
 
-/// What became of the items that a flush or a shutdown covered: all that ended before it was called.
+/// What became of the items that a flush or a shutdown waited for: those that had ended before it was called and were still
+/// ours. What was settled earlier is in the ledger ([`Stats`]).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {

@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::collect::Collect;
 use crate::engine::{Action, Engine, Reply, RequestId};
-use crate::intake::Intake;
+use crate::intake::{Call, Intake};
 
 /// Takes requests of one kind to a destination.
 pub(crate) trait Sink<R>: Send + 'static {
@@ -131,8 +131,8 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
 
     /// Does what can be done now. Ready when shut down.
     fn poll(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
-        let bell_of = Arc::clone(&self.worker.intake);
-        let mut is_armed = false;
+        let intake = Arc::clone(&self.worker.intake);
+        let mut armed = None;
         loop {
             let now = SystemClock.now();
             self.poll_readiness(now, cx);
@@ -156,15 +156,13 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
                 Action::Export { outlet, id, request } => self.export(now, outlet, id, request),
                 Action::Stop => return Poll::Ready(()),
                 Action::Wait { until, is_saturated } => {
-                    // Arm the bell, then look once more: what comes after that look rings it. See `Bell`.
-                    if !is_armed {
-                        bell_of.bell.arm(cx.waker());
-                        is_armed = true;
+                    // Arm the bell, then look once more: what comes after that look rings it. See `Bell`. While every request
+                    // that may be under way is, new items are no reason to wake up: the end of one of those is.
+                    let least = if is_saturated { Call::Watermark } else { Call::Batch };
+                    if armed != Some(is_saturated) {
+                        intake.bell.arm(least, cx.waker());
+                        armed = Some(is_saturated);
                         continue;
-                    }
-                    if is_saturated {
-                        // The end of an export wakes us; new items need not.
-                        bell_of.bell.disarm();
                     }
                     timer.as_mut().reset(until.into());
                     if timer.as_mut().poll(cx).is_pending() {

@@ -191,7 +191,7 @@ impl<C: Collect> Engine<C> {
     }
 
     fn observe_level(&mut self) {
-        self.intake.publish_level();
+        self.intake.publish_level(&self.intake.books());
         if let Some(event) = self.monitor.look() {
             self.observer.event(&event);
         }
@@ -608,5 +608,6 @@ impl<C: Collect> Engine<C> {
     }
 }
 
-#[cfg(all(test, not(spanwright_loom)))]
+#[cfg(test)]
+#[cfg(not(spanwright_loom))]
 mod tests;

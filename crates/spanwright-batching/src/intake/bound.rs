@@ -13,8 +13,8 @@ use crate::sync::{AtomicU64, CachePadded, Ordering};
 pub(crate) struct Bound {
     used: CachePadded<AtomicU64>,
     max: Used,
-    /// Half of each limit: crossing it wakes the pipeline thread.
-    half: Used,
+    /// Crossing one of them wakes the pipeline thread: half of each limit, and the high watermark.
+    marks: [Used; 2],
 }
 
 /// How much is held.
@@ -38,24 +38,24 @@ impl Bound {
         bytes: 1 << 39,
     };
 
-    pub(crate) fn new(max_items: usize, max_bytes: usize) -> Self {
+    pub(crate) fn new(max_items: usize, max_bytes: usize, high_watermark: f64) -> Self {
         let max = Used {
             items: max_items as u64,
             bytes: max_bytes as u64,
         };
         debug_assert!(max.items <= Self::MAX.items && max.bytes <= Self::MAX.bytes);
-        let half = Used {
-            items: max.items.div_ceil(2),
-            bytes: max.bytes.div_ceil(2),
+        let mark = |share: f64| Used {
+            items: (max.items as f64 * share).ceil() as u64,
+            bytes: (max.bytes as f64 * share).ceil() as u64,
         };
         Self {
             used: CachePadded(AtomicU64::new(0)),
             max,
-            half,
+            marks: [mark(0.5), mark(high_watermark)],
         }
     }
 
-    /// Takes room for one item of `bytes`. Answers whether that crossed half of a limit.
+    /// Takes room for one item of `bytes`. Answers whether that crossed a mark.
     ///
     /// No item is refused while all that were offered fit: only an item that does not fit takes its reservation back.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<bool, Full> {
@@ -70,8 +70,11 @@ impl Bound {
             self.used.0.fetch_sub(delta, Ordering::Relaxed);
             return Err(Full);
         }
-        Ok((before.items < self.half.items && after.items >= self.half.items)
-            || (before.bytes < self.half.bytes && after.bytes >= self.half.bytes))
+        let crosses = |mark: &Used| {
+            (before.items < mark.items && after.items >= mark.items)
+                || (before.bytes < mark.bytes && after.bytes >= mark.bytes)
+        };
+        Ok(self.marks.iter().any(crosses))
     }
 
     /// Whether not even an empty item fits.
@@ -115,13 +118,14 @@ fn unpack(word: u64) -> Used {
     }
 }
 
-#[cfg(all(test, not(spanwright_loom)))]
+#[cfg(test)]
+#[cfg(not(spanwright_loom))]
 mod tests {
     use super::*;
 
     #[test]
     fn takes_exactly_what_fits_in_items() {
-        let bound = Bound::new(3, 1_000);
+        let bound = Bound::new(3, 1_000, 0.8);
         let taken = (0..5).filter(|_| bound.reserve(1).is_ok()).count();
         assert_eq!(taken, 3);
         assert_eq!(bound.used(), Used { items: 3, bytes: 3 });
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn takes_exactly_what_fits_in_bytes() {
-        let bound = Bound::new(100, 10);
+        let bound = Bound::new(100, 10, 0.8);
         assert!(bound.reserve(6).is_ok());
         assert!(bound.reserve(5).is_err());
         assert!(bound.reserve(4).is_ok());
@@ -141,13 +145,17 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_limit_is_crossed_once() {
-        let bound = Bound::new(4, 1_000);
-        let crossed: Vec<bool> = (0..4).map(|_| bound.reserve(1).unwrap()).collect();
-        assert_eq!(crossed, [false, true, false, false]);
-        let bound = Bound::new(100, 10);
-        let crossed: Vec<bool> = (0..3).map(|_| bound.reserve(3).unwrap()).collect();
-        assert_eq!(crossed, [false, true, false]);
+    fn each_mark_is_crossed_once() {
+        let crossed = |bound: Bound, bytes| (0..10).map(|_| bound.reserve(bytes).unwrap()).collect::<Vec<bool>>();
+        let marks = [false, false, false, false, true, false, false, true, false, false];
+        assert_eq!(crossed(Bound::new(10, 1_000, 0.8), 1), marks);
+        assert_eq!(crossed(Bound::new(100, 30, 0.8), 3), marks);
+    }
+
+    #[test]
+    fn the_fuller_bound_counts() {
+        let bound = Bound::new(100, 10, 0.8);
+        bound.reserve(9).unwrap();
         assert_eq!(bound.utilization(), 0.9);
     }
 }

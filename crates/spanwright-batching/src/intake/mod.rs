@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use spanwright_core::{Ledger, LossReason, Pressure, Priority};
 
-pub(crate) use self::bell::Bell;
+pub(crate) use self::bell::{Bell, Call};
 use self::books::Books;
 pub(crate) use self::books::{Epoch, OutletBooks};
 use self::bound::Full;
@@ -54,7 +54,11 @@ impl<C: Collect> Intake<C> {
         let shared_slot = Arc::new(Slot::new());
         Self {
             collect,
-            bound: Arc::new(Bound::new(limits.max_queue_items, limits.max_queue_bytes)),
+            bound: Arc::new(Bound::new(
+                limits.max_queue_items,
+                limits.max_queue_bytes,
+                limits.high_watermark,
+            )),
             limits,
             bell: Bell::new(),
             pressure,
@@ -113,7 +117,7 @@ impl<C: Collect> Intake<C> {
             return Err(LossReason::AlreadyShutdown);
         }
         if self.is_shed(class) || (self.bound.is_full() && !self.make_room(class.priority)) {
-            self.want_sweep();
+            self.want_sweep(Call::Batch);
             return Err(LossReason::QueueFull);
         }
         let SlotState { open, scratch, .. } = state;
@@ -125,17 +129,17 @@ impl<C: Collect> Intake<C> {
             Err(_) => LossReason::Encode,
             Ok(bytes) if bytes > self.limits.max_item_bytes => LossReason::TooLarge,
             Ok(bytes) => match self.reserve(bytes, class.priority) {
-                Ok(crossed_half) => {
+                Ok(crossed_mark) => {
                     if chunk.is_full() || chunk.item_count() >= self.limits.chunk_items {
                         self.seal(class.priority, &mut open[class.priority.index()]);
                     }
-                    if crossed_half {
-                        self.want_sweep();
+                    if crossed_mark {
+                        self.want_sweep(Call::Watermark);
                     }
                     return Ok(());
                 }
                 Err(Full) => {
-                    self.want_sweep();
+                    self.want_sweep(Call::Batch);
                     LossReason::QueueFull
                 }
             },
@@ -159,10 +163,10 @@ impl<C: Collect> Intake<C> {
         let mut books = self.books.lock();
         books.push(priority, chunk);
         let is_batch = books.lane_items(priority) >= self.limits.wake_items;
+        self.publish_level(&books);
         drop(books);
-        self.publish_level();
         if is_batch {
-            self.bell.ring();
+            self.bell.ring(Call::Batch);
         }
     }
 
@@ -183,10 +187,10 @@ impl<C: Collect> Intake<C> {
         class.priority == Priority::Normal && class.affinity < self.shed_below.load(Ordering::Relaxed)
     }
 
-    fn want_sweep(&self) {
+    fn want_sweep(&self, call: Call) {
         // Relaxed: the sweep takes every slot's lock, this one's included.
         self.sweep_wanted.store(true, Ordering::Relaxed);
-        self.bell.ring();
+        self.bell.ring(call);
     }
 }
 
@@ -232,8 +236,9 @@ impl<C: Collect> Intake<C> {
         self.books.lock()
     }
 
-    /// Publishes how full the bound is: to samplers, and to the policy that drops whole traces.
-    pub(crate) fn publish_level(&self) -> f64 {
+    /// Publishes how full the bound is: to samplers, and to the policy that drops whole traces. Under the lock of the books,
+    /// so that of two threads that publish the later one is not the one that looked earlier.
+    pub(crate) fn publish_level(&self, _: &Books<C>) {
         let utilization = self.bound.utilization();
         let high = self.limits.high_watermark;
         let pressure = ((utilization - high) / (1.0 - high)).clamp(0.0, 1.0);
@@ -246,7 +251,6 @@ impl<C: Collect> Intake<C> {
                     .fetch_max((pressure * f64::from(u32::MAX)) as u32, Ordering::Relaxed);
             }
         }
-        utilization
     }
 
     /// The accounts of every destination, at one moment.
@@ -308,7 +312,9 @@ impl Snapshot {
     }
 }
 
-#[cfg(all(test, spanwright_loom))]
+#[cfg(test)]
+#[cfg(spanwright_loom)]
 mod model;
-#[cfg(all(test, not(spanwright_loom)))]
+#[cfg(test)]
+#[cfg(not(spanwright_loom))]
 mod tests;

@@ -16,7 +16,9 @@ use crate::config::BatchConfig;
 type Numbers = Intake<Items<u32>>;
 
 fn intake(chunk_items: usize) -> Arc<Numbers> {
-    let config = BatchConfig::default().with_max_queue_size(chunk_items * 8).with_max_export_batch_size(chunk_items);
+    let config = BatchConfig::default()
+        .with_max_queue_size(chunk_items * 8)
+        .with_max_export_batch_size(chunk_items);
     let mut limits = config.limits();
     limits.chunk_items = chunk_items;
     Arc::new(Intake::new(Items::new(|_| 1), limits, 1, Pressure::new()))
@@ -65,7 +67,11 @@ fn what_is_pushed_while_the_queue_closes_is_taken_or_refused() {
         let epoch = intake.sweep();
         let covered = intake.books().items_until(epoch);
         let was_taken = producer.join().unwrap();
-        assert_eq!(covered, u64::from(was_taken), "an item slipped in behind the last sweep");
+        assert_eq!(
+            covered,
+            u64::from(was_taken),
+            "an item slipped in behind the last sweep"
+        );
         intake.snapshot().ledger(0).check().unwrap();
     });
 }
@@ -115,7 +121,7 @@ fn the_thread_does_not_sleep_while_a_batch_is_ready() {
             let intake = Arc::clone(&intake);
             move || push(&intake, &slot, 1)
         });
-        intake.bell.arm(&Waker::from(Arc::clone(&rings)));
+        intake.bell.arm(Call::Batch, &Waker::from(Arc::clone(&rings)));
         let seen = intake.books().ready_items() > 0; // the last look before sleep
         producer.join().unwrap();
         let was_rung = rings.0.load(std::sync::atomic::Ordering::SeqCst) > 0;
