@@ -287,10 +287,11 @@ fn a_scratch_that_goes_from_encoder_to_encoder_does_not_mix_their_scopes() {
     let encoders = [(); 2].map(|()| SpanEncoder::builder().build());
     let (mut scratch, mut out) = (SpanScratch::default(), Vec::new());
     let [one, other] = [1, 2].map(|number| in_scope(scope(number)));
-    assert_eq!(encoders[0].encode(&one, &mut scratch, &mut out), ScopeId::new(0));
-    assert_eq!(encoders[0].encode(&other, &mut scratch, &mut out), ScopeId::new(1));
-    assert_eq!(encoders[1].encode(&other, &mut scratch, &mut out), ScopeId::new(0));
-    assert_eq!(encoders[0].encode(&other, &mut scratch, &mut out), ScopeId::new(1));
+    let mut id = |encoder: usize, span| encoders[encoder].encode(span, &mut scratch, &mut out).index();
+    assert_eq!([id(0, &one), id(0, &other)], [0, 1]);
+    assert_eq!([id(1, &other), id(1, &one)], [0, 1]);
+    assert_eq!([id(0, &other), id(0, &one), id(0, &other)], [1, 0, 1]);
+    assert_eq!([id(1, &one), id(1, &other), id(1, &one)], [1, 0, 1]);
 }
 
 #[test]

@@ -279,6 +279,7 @@ mod tests {
             scope([KeyValue::new("a", 1), KeyValue::new("b", 1), KeyValue::new("b", 1)]),
             scope([KeyValue::new("a", 1), KeyValue::new("a", 2)]),
             scope([KeyValue::new("a", 2), KeyValue::new("a", 1)]),
+            scope([KeyValue::new("b", 1), KeyValue::new("a", 1), KeyValue::new("a", 2)]),
             scope([KeyValue::new("a", 0.0)]),
             scope([KeyValue::new("a", -0.0)]),
         ];
@@ -287,6 +288,9 @@ mod tests {
         }
         for (index, scope) in distinct.iter().enumerate() {
             assert_eq!(id(&table, &scope.clone()), index);
+            // A thread's memory compares without a hash.
+            let same = distinct.iter().filter(|other| is_same(scope, other));
+            assert_eq!(same.count(), 1, "{scope:?}");
         }
     }
 

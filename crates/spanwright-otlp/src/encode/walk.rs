@@ -1,9 +1,9 @@
 //! Reading encoded messages without decoding them: where fields begin and end.
 
 /// The fields of `ExportTraceServiceRequest` and what lies in it.
-const RESOURCE_SPANS: u64 = 1;
-const SCOPE_SPANS: u64 = 2;
-const SPANS: u64 = 2;
+const RESOURCE_SPANS: u32 = 1;
+const SCOPE_SPANS: u32 = 2;
+const SPANS: u32 = 2;
 
 /// How many spans the encoded `ExportTraceServiceRequest` in `message` holds, or `None` if it is not one.
 ///
@@ -52,8 +52,12 @@ impl<'a> Fields<'a> {
         Self { rest: message }
     }
 
-    fn field(&mut self) -> Option<(u64, Option<&'a [u8]>)> {
-        let tag = self.varint()?;
+    fn field(&mut self) -> Option<(u32, Option<&'a [u8]>)> {
+        let tag = u32::try_from(self.varint()?).ok()?;
+        let number = tag >> 3;
+        if number == 0 {
+            return None;
+        }
         let content = match tag & 7 {
             0 => self.varint().map(|_| None)?,
             1 => self.take(8).map(|_| None)?,
@@ -65,7 +69,7 @@ impl<'a> Fields<'a> {
             // Groups, which no version of the protocol uses, and what is no wire type.
             _ => return None,
         };
-        Some((tag >> 3, content))
+        Some((number, content))
     }
 
     fn varint(&mut self) -> Option<u64> {
@@ -89,7 +93,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = Option<(u64, Option<&'a [u8]>)>;
+    type Item = Option<(u32, Option<&'a [u8]>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
