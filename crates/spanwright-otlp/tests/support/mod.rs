@@ -178,7 +178,7 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn record(&self, metric: &'static spanwright_core::semconv::Metric, value: f64, _: &[(&'static str, &str)]) {
-        assert_eq!(metric.name, "spanwright.compression.ratio");
+        assert_eq!(metric.name, spanwright_core::semconv::COMPRESSION_RATIO.name);
         // It is called from within an export, about which no telemetry must arise.
         assert!(opentelemetry::Context::is_current_telemetry_suppressed());
         lock(&self.ratios).push(value);
