@@ -103,7 +103,7 @@ impl<C: Collect> Handle<C> {
         })
     }
 
-    pub(crate) fn push(&self, item: &mut Option<C::Item>) -> Result<(), LossReason> {
+    pub(crate) fn push(&self, item: C::Input<'_>) -> Result<(), LossReason> {
         self.shared.intake.push(item)
     }
 

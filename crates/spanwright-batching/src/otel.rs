@@ -57,7 +57,7 @@ impl<E: Encode<SpanData>> SpanProcessor for BatchProcessor<SpanData, E> {
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() {
             // A refusal is in the ledger; nobody here could do more about it.
-            let _ = self.end(span);
+            let _ = self.end(&span);
         } else {
             self.count_unsampled();
         }

@@ -67,9 +67,8 @@ impl<T: 'static, E: Encode<T>> BatchProcessor<T, E> {
     /// # Errors
     ///
     /// Why it was not taken.
-    pub fn end(&self, item: T) -> Result<(), LossReason> {
-        // By reference to its place: the item may be large, and is dropped here, after the lock is gone.
-        self.handle.push(&mut Some(item))
+    pub fn end(&self, item: &T) -> Result<(), LossReason> {
+        self.handle.push(item)
     }
 
     /// Delivers everything that ended before the call, and waits for that, for at most `timeout`.

@@ -38,13 +38,13 @@ where
     E: Encode<T>,
     F: Fn(&T) -> Class + Send + Sync + 'static,
 {
-    type Item = T;
+    type Input<'a> = &'a T;
     type Scratch = E::Scratch;
     type Chunk = EncodedChunk;
     type Piece = EncodedPiece;
     type Request = EncodedRequest;
 
-    fn class(&self, item: &T) -> Class {
+    fn class(&self, item: &&T) -> Class {
         (self.classify)(item)
     }
 
@@ -57,14 +57,13 @@ where
         }
     }
 
-    fn append(&self, item: &mut Option<T>, scratch: &mut E::Scratch, chunk: &mut EncodedChunk) -> usize {
-        let Some(item) = item else { return 0 };
+    fn append(&self, item: &mut &T, scratch: &mut E::Scratch, chunk: &mut EncodedChunk) -> usize {
         let start = chunk.buffer.bytes.len();
         let scope = self.encoder.encode(item, scratch, &mut chunk.buffer.bytes);
         chunk.close_record(scope, start)
     }
 
-    fn undo(&self, _: &mut Option<T>, chunk: &mut EncodedChunk, mark: Mark) {
+    fn undo(&self, _: &mut &T, chunk: &mut EncodedChunk, mark: Mark) {
         chunk.buffer.bytes.truncate(mark.len);
         chunk.buffer.runs.truncate(mark.runs);
         if let (Some(run), Some(last)) = (chunk.buffer.runs.last_mut(), mark.last_run) {

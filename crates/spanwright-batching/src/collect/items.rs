@@ -18,13 +18,13 @@ impl<T> Items<T> {
 }
 
 impl<T: Send + 'static> Collect for Items<T> {
-    type Item = T;
+    type Input<'a> = &'a mut Option<T>;
     type Scratch = ();
     type Chunk = ItemChunk<T>;
     type Piece = ItemChunk<T>;
     type Request = Vec<T>;
 
-    fn class(&self, _: &T) -> Class {
+    fn class(&self, _: &&mut Option<T>) -> Class {
         Class::default()
     }
 
@@ -35,7 +35,7 @@ impl<T: Send + 'static> Collect for Items<T> {
         }
     }
 
-    fn append(&self, item: &mut Option<T>, (): &mut (), chunk: &mut ItemChunk<T>) -> usize {
+    fn append(&self, item: &mut &mut Option<T>, (): &mut (), chunk: &mut ItemChunk<T>) -> usize {
         // Before it is taken: a size function that panics leaves the item where it is.
         let bytes = item.as_ref().map_or(0, self.size);
         chunk.items.extend(item.take());
@@ -43,10 +43,10 @@ impl<T: Send + 'static> Collect for Items<T> {
         bytes
     }
 
-    fn undo(&self, item: &mut Option<T>, chunk: &mut ItemChunk<T>, mark: (usize, usize)) {
+    fn undo(&self, item: &mut &mut Option<T>, chunk: &mut ItemChunk<T>, mark: (usize, usize)) {
         chunk.bytes = mark.1;
         if chunk.items.len() > mark.0 {
-            *item = chunk.items.pop();
+            **item = chunk.items.pop();
         }
     }
 

@@ -16,25 +16,25 @@ use spanwright_core::Priority;
 /// append → Chunk (open) ──seal──► Piece (splittable) ──assemble──► Request ──► sink
 /// ```
 pub(crate) trait Collect: Send + Sync + 'static {
-    type Item;
+    /// How an item is handed over: by reference where it is only read, in its place where it is taken.
+    type Input<'a>;
     /// What a thread keeps between two items.
     type Scratch: Default + Send + 'static;
     type Chunk: Chunk;
     type Piece: Piece;
     type Request: Send + 'static;
 
-    /// Which lane `item` takes, and with which others it shall be dropped if it must be.
-    fn class(&self, item: &Self::Item) -> Class;
+    /// Which lane the item takes, and with which others it shall be dropped if it must be.
+    fn class(&self, item: &Self::Input<'_>) -> Class;
 
     /// An empty chunk, from the pool where there is one.
     fn open_chunk(&self) -> Self::Chunk;
 
-    /// Appends `item` to the chunk. Answers the bytes that it takes. The item stays in its place if it is not needed any more:
-    /// it is large, and its owner drops it where no lock is held.
-    fn append(&self, item: &mut Option<Self::Item>, scratch: &mut Self::Scratch, chunk: &mut Self::Chunk) -> usize;
+    /// Appends the item to the chunk. Answers the bytes that it takes.
+    fn append(&self, item: &mut Self::Input<'_>, scratch: &mut Self::Scratch, chunk: &mut Self::Chunk) -> usize;
 
     /// Takes back what [`append`](Self::append) did last, also when it panicked half way. `mark` is from before it.
-    fn undo(&self, item: &mut Option<Self::Item>, chunk: &mut Self::Chunk, mark: <Self::Chunk as Chunk>::Mark);
+    fn undo(&self, item: &mut Self::Input<'_>, chunk: &mut Self::Chunk, mark: <Self::Chunk as Chunk>::Mark);
 
     fn seal(&self, chunk: Self::Chunk) -> Self::Piece;
 

@@ -34,7 +34,7 @@ fn class(item: &Item) -> Class {
 }
 
 fn end(intake: &Intake<Plainly>, count: usize, item: Item) -> usize {
-    (0..count).filter(|_| intake.push(&mut Some(item)).is_ok()).count()
+    (0..count).filter(|_| intake.push(&item).is_ok()).count()
 }
 
 const NORMAL: Item = (0, 200, 10);
@@ -371,6 +371,16 @@ fn an_item_that_cannot_be_encoded_is_counted_and_the_next_one_is_not_harmed() {
 }
 
 #[test]
+fn a_chunk_whose_only_item_was_taken_back_makes_no_request() {
+    let mut rig = Rig::new(&config(), 1);
+    assert_eq!(rig.end(1, (0, 255, 1)), 0);
+    rig.flush(SECOND);
+    rig.poll();
+    assert!(rig.under_way.is_empty());
+    assert!(rig.report().is_complete());
+}
+
+#[test]
 fn a_burst_as_large_as_the_bound_loses_nothing_whatever_the_threads() {
     for threads in [1, 7, 100] {
         let rig = Rig::new(&config(), 1);
@@ -442,7 +452,7 @@ fn drop_traces_drops_the_same_traces_and_recovers() {
     let mut dropped = std::collections::HashSet::new();
     for round in 0..20 {
         for trace in (2..=250_u8).step_by(8) {
-            match rig.intake.push(&mut Some((0, trace, 1))) {
+            match rig.intake.push(&(0, trace, 1)) {
                 Ok(()) => kept_after_drop += usize::from(dropped.contains(&trace)),
                 Err(_) if rig.intake.bound.is_full() => {}
                 Err(_) => _ = dropped.insert(trace),

@@ -73,13 +73,11 @@ impl<C: Collect> Intake<C> {
     }
 
     /// Takes an item in on the calling thread. Never blocks for longer than a sweep of this thread's slot takes.
-    ///
-    /// The item is handed over in its place: one that is refused, or that was only read, is still there afterwards.
-    pub(crate) fn push(&self, item: &mut Option<C::Item>) -> Result<(), LossReason> {
+    pub(crate) fn push(&self, mut item: C::Input<'_>) -> Result<(), LossReason> {
         LocalSlots::with(
             self.id,
             || self.register(),
-            |slot| self.push_to(slot.unwrap_or(&self.shared_slot), item),
+            |slot| self.push_to(slot.unwrap_or(&self.shared_slot), &mut item),
         )
     }
 
@@ -100,23 +98,24 @@ impl<C: Collect> Intake<C> {
         slot
     }
 
-    fn push_to(&self, slot: &Slot<C>, item: &mut Option<C::Item>) -> Result<(), LossReason> {
-        let class = item.as_ref().map(|item| self.collect.class(item)).unwrap_or_default();
+    fn push_to(&self, slot: &Slot<C>, item: &mut C::Input<'_>) -> Result<(), LossReason> {
+        let class = self.collect.class(item);
         let mut state = slot.lock();
         state.counts.ended += 1;
         let admitted = self.admit(&mut state, class, item);
+        state.is_short_of_room = admitted == Err(LossReason::QueueFull);
         if let Err(reason) = admitted {
             state.lose(reason);
         }
         admitted
     }
 
-    fn admit(&self, state: &mut SlotState<C>, class: Class, item: &mut Option<C::Item>) -> Result<(), LossReason> {
+    fn admit(&self, state: &mut SlotState<C>, class: Class, item: &mut C::Input<'_>) -> Result<(), LossReason> {
         // Relaxed: whoever closes sweeps afterwards, and the sweep takes this slot's lock.
         if self.closed.load(Ordering::Relaxed) {
             return Err(LossReason::AlreadyShutdown);
         }
-        if self.is_shed(class) || (self.bound.is_full() && !self.make_room(class.priority)) {
+        if self.is_shed(class) || (state.is_short_of_room && self.bound.is_full() && !self.make_room(class.priority)) {
             self.want_sweep(Call::Batch);
             return Err(LossReason::QueueFull);
         }
@@ -209,7 +208,8 @@ impl<C: Collect> Intake<C> {
         registry.retain(|slot| {
             let mut state = slot.lock();
             for priority in Priority::ALL {
-                if let Some(chunk) = state.open[priority.index()].take() {
+                // One whose only item was taken back stays: an empty request is not to be sent.
+                if let Some(chunk) = state.open[priority.index()].take_if(|chunk| chunk.item_count() > 0) {
                     self.books.lock().push_joined(priority, chunk);
                 }
             }

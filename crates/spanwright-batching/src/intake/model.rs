@@ -25,7 +25,7 @@ fn intake(chunk_items: usize) -> Arc<Numbers> {
 }
 
 fn push(intake: &Numbers, slot: &Slot<Items<u32>>, item: u32) -> bool {
-    intake.push_to(slot, &mut Some(item)).is_ok()
+    intake.push_to(slot, &mut &mut Some(item)).is_ok()
 }
 
 #[test]

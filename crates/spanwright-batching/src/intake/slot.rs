@@ -14,6 +14,9 @@ pub(super) struct SlotState<C: Collect> {
     pub(super) counts: Counts,
     pub(super) open: [Option<C::Chunk>; Priority::ALL.len()],
     pub(super) scratch: C::Scratch,
+    /// The last item found no room: look before the next one is encoded. Until then nobody looks, because the look alone would
+    /// fetch a line that other threads write.
+    pub(super) is_short_of_room: bool,
 }
 
 /// What happened to items before they reached the queue.
@@ -32,6 +35,7 @@ impl<C: Collect> Slot<C> {
                 counts: Counts::default(),
                 open: [const { None }; Priority::ALL.len()],
                 scratch: C::Scratch::default(),
+                is_short_of_room: false,
             })),
         }
     }
