@@ -25,7 +25,7 @@ pub struct Env {
     ignored: RefCell<Vec<IgnoredVariable>>,
 }
 
-type Lookup = dyn Fn(&str) -> Option<String>;
+type Lookup = dyn Fn(&str) -> Option<String> + Send;
 
 /// A variable whose value could not be used; the default is in its place.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -70,7 +70,7 @@ impl Env {
         })
     }
 
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String> + 'static) -> Self {
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
         Self {
             lookup: Box::new(lookup),
             ignored: RefCell::default(),

@@ -1,0 +1,272 @@
+//! The settings of a pipeline.
+
+use std::fmt;
+use std::sync::Arc;
+
+use spanwright_batching::{BatchConfig, BatchSpanProcessor, OverflowPolicy};
+use spanwright_core::{BoxExporter, BuildError, Env, Exporter, Observer, Pressure};
+use spanwright_otlp::SpanEncoder;
+
+use crate::idle::idle_processor;
+use crate::notice;
+use crate::otel::SdkSettings;
+#[cfg(feature = "_transport")]
+use crate::otlp::OtlpSettings;
+use crate::pipeline::{Inner, Pipeline, State};
+use crate::settings::Settings;
+
+/// The destination that the settings describe.
+#[cfg(feature = "_transport")]
+const OTLP: &str = "otlp";
+
+/// Builds a [`Pipeline`]. Without any setting it is the one that the environment describes, and where that says nothing, one
+/// that delivers over gRPC to a Collector on this machine.
+///
+/// # Code and environment
+///
+/// What is set here wins over the environment, and in the environment a variable for traces over the general one. An empty
+/// variable counts as unset. One that cannot be used is ignored, the default is in its place, and it is told once: see
+/// [`build`](Self::build). The environment never makes `build` fail; a wrong setting in code always does.
+///
+/// | variables | instead in code |
+/// |---|---|
+/// | `OTEL_SDK_DISABLED` | |
+/// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | [`with_service_name`](Self::with_service_name), [`with_resource`](Self::with_resource) |
+/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | [`with_sampler`](Self::with_sampler) |
+/// | `OTEL_{,SPAN_,EVENT_,LINK_}ATTRIBUTE_COUNT_LIMIT`, `OTEL_SPAN_{EVENT,LINK}_COUNT_LIMIT` | [`with_span_limits`](Self::with_span_limits) |
+/// | `OTEL_{,SPAN_}ATTRIBUTE_VALUE_LENGTH_LIMIT` | [`with_attribute_value_length_limit`](Self::with_attribute_value_length_limit) |
+/// | `OTEL_BSP_*` | [`with_batch_config`](Self::with_batch_config) |
+/// | `OTEL_TRACES_EXPORTER` (`otlp`, `none`) | [`with_exporter`](Self::with_exporter) adds to it |
+/// | `OTEL_EXPORTER_OTLP_*`, `OTEL_EXPORTER_OTLP_TRACES_*` | `with_endpoint` and the others of features `grpc` and `http` |
+/// | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `none`) | `opentelemetry::global::set_text_map_propagator`, after [`Pipeline::install_global`] |
+///
+/// # Source
+///
+/// [SDK environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/),
+/// [OTLP exporter configuration](https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
+#[must_use = "a builder does nothing until `build`"]
+pub struct PipelineBuilder {
+    pub(crate) sdk: SdkSettings,
+    #[cfg(feature = "_transport")]
+    pub(crate) otlp: OtlpSettings,
+    service_name: Option<String>,
+    attribute_value_length_limit: Option<usize>,
+    exporters: Vec<(Arc<str>, BoxExporter)>,
+    batch_config: Option<BatchConfig>,
+    overflow_policy: Option<OverflowPolicy>,
+    local_roots_first: bool,
+    observer: Option<Arc<dyn Observer>>,
+    pressure: Option<Pressure>,
+    env: Option<Env>,
+}
+
+impl PipelineBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            sdk: SdkSettings::default(),
+            #[cfg(feature = "_transport")]
+            otlp: OtlpSettings::default(),
+            service_name: None,
+            attribute_value_length_limit: None,
+            exporters: Vec::new(),
+            batch_config: None,
+            overflow_policy: None,
+            local_roots_first: false,
+            observer: None,
+            pressure: None,
+            env: None,
+        }
+    }
+
+    /// The name of the service: the attribute `service.name` of the resource. Default: `unknown_service` and the program's name.
+    /// Not empty. `OTEL_SERVICE_NAME`.
+    pub fn with_service_name(mut self, name: impl Into<String>) -> Self {
+        self.service_name = Some(name.into());
+        self
+    }
+
+    /// After how many characters string values of attributes are cut. Default: never. 0 and more.
+    /// `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`.
+    pub fn with_attribute_value_length_limit(mut self, max_characters: usize) -> Self {
+        self.attribute_value_length_limit = Some(max_characters);
+        self
+    }
+
+    /// One more destination, beside the OTLP exporter that the other settings describe. Every destination gets every batch, by
+    /// reference, and has a queue and an account of its own: none waits for another, and no span is encoded or cloned twice.
+    ///
+    /// Any tower service of the right types is an [`Exporter`]. The name is its key in [`Stats`](spanwright_batching::Stats) and
+    /// [`Report`](spanwright_batching::Report): not empty, and different from the others, of which `otlp` is one.
+    pub fn with_exporter(mut self, name: impl Into<Arc<str>>, exporter: impl Exporter) -> Self {
+        self.exporters.push((name.into(), BoxExporter::new(exporter)));
+        self
+    }
+
+    /// Sizes, delays, the bound of the queue. Default: [`BatchConfig::for_available_memory`] and over it the variables
+    /// `OTEL_BSP_*`, which are not read when a configuration is given here; it can take them itself, by
+    /// [`BatchConfig::with_env`].
+    pub fn with_batch_config(mut self, config: BatchConfig) -> Self {
+        self.batch_config = Some(config);
+        self
+    }
+
+    /// What is dropped when there is no room. Default: what the batch configuration says, and there the newest.
+    pub fn with_overflow_policy(mut self, policy: OverflowPolicy) -> Self {
+        self.overflow_policy = Some(policy);
+        self
+    }
+
+    /// Whether local roots (spans without a parent, or with one in another process) are dropped last, as spans with an error
+    /// always are. Default: no.
+    pub fn with_local_roots_first(mut self, is_on: bool) -> Self {
+        self.local_roots_first = is_on;
+        self
+    }
+
+    /// Hears what happens. Default: nobody.
+    pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Is told how close the queue is to dropping: give a clone to a sampler. Default: nobody is told.
+    pub fn with_pressure(mut self, pressure: Pressure) -> Self {
+        self.pressure = Some(pressure);
+        self
+    }
+
+    /// These variables, in place of those of the process.
+    pub fn with_env(mut self, env: Env) -> Self {
+        self.env = Some(env);
+        self
+    }
+
+    /// No variables: only what is set here, and the defaults.
+    pub fn without_env(self) -> Self {
+        self.with_env(Env::empty())
+    }
+
+    /// Checks everything, and starts the pipeline's thread. No connection is opened before there is a request to send.
+    ///
+    /// Variables that could not be used are told to the [observer](Self::with_observer) as
+    /// [`Event::VariableIgnored`](spanwright_core::Event::VariableIgnored). Without one they are logged as warnings by `tracing`, or
+    /// on standard error as long as it has no subscriber. They are also kept, see [`Pipeline::ignored_variables`].
+    ///
+    /// # Errors
+    ///
+    /// A setting made here that cannot be used: its name, its value, and what is accepted. Also that there is no exporter at all,
+    /// and that the system cannot start a thread.
+    pub fn build(mut self) -> Result<Pipeline, BuildError> {
+        if self.service_name.as_deref().is_some_and(|name| name.trim().is_empty()) {
+            return Err(BuildError::new("service_name", "", "a name that is not empty"));
+        }
+        let env = self.env.take().unwrap_or_else(Env::process);
+        let settings = Settings::from_env(&env);
+        let batch_config = self.batch_config(&env);
+        let exporters = self.exporters(&settings, &env)?;
+        let state = match exporters.is_empty() {
+            _ if settings.is_disabled => State::Disabled,
+            false => State::Exporting,
+            true => State::Idle,
+        };
+        let ignored = env.ignored();
+        notice::variables_ignored(&ignored, self.observer.as_deref());
+
+        let resource = self.sdk.resource(&settings.resource, self.service_name.as_deref());
+        let length_limit = self.attribute_value_length_limit;
+        let encoder = SpanEncoder::builder()
+            .with_resource(&resource)
+            .with_attribute_value_length_limit(length_limit.or(settings.limits.attribute_value_length))
+            .build();
+        let mut processor = BatchSpanProcessor::builder(encoder)
+            .with_config(batch_config)
+            .with_local_roots_first(self.local_roots_first);
+        if let Some(observer) = self.observer {
+            processor = processor.with_observer(observer);
+        }
+        if let Some(pressure) = self.pressure {
+            processor = processor.with_pressure(pressure);
+        }
+        let (processor, provider) = match state {
+            State::Exporting => {
+                for (name, exporter) in exporters {
+                    processor = processor.with_exporter(name, exporter);
+                }
+                let processor = processor.spawn()?;
+                let provider = self.sdk.provider(&settings, resource.clone(), Some(processor.clone()));
+                (processor, provider)
+            }
+            State::Idle => (
+                idle_processor(processor)?,
+                self.sdk.provider(&settings, resource.clone(), None),
+            ),
+            State::Disabled => (
+                idle_processor(processor)?,
+                SdkSettings::disabled_provider(resource.clone()),
+            ),
+        };
+        Ok(Pipeline::new(Inner {
+            processor,
+            provider,
+            resource,
+            state,
+            propagators: settings.propagators,
+            ignored,
+        }))
+    }
+
+    fn batch_config(&mut self, env: &Env) -> BatchConfig {
+        let config = self.batch_config.take();
+        let config = config.unwrap_or_else(|| BatchConfig::for_available_memory().with_env(env));
+        match self.overflow_policy {
+            Some(policy) => config.with_overflow_policy(policy),
+            None => config,
+        }
+    }
+
+    /// Every destination. None is an error, unless the environment wants it so.
+    fn exporters(&mut self, settings: &Settings, env: &Env) -> Result<Vec<(Arc<str>, BoxExporter)>, BuildError> {
+        let mut exporters = Vec::new();
+        #[cfg(feature = "_transport")]
+        if self.otlp.is_wanted && settings.exports_otlp && !settings.is_disabled {
+            let exporter = self.otlp.exporter(env, self.observer.as_ref())?;
+            exporters.push((Arc::from(OTLP), exporter));
+        }
+        #[cfg(not(feature = "_transport"))]
+        let _ = env;
+        exporters.append(&mut self.exporters);
+
+        for (index, (name, _)) in exporters.iter().enumerate() {
+            let is_taken = exporters[..index].iter().any(|(other, _)| other == name);
+            if name.is_empty() || is_taken {
+                let accepted =
+                    "a name that is not empty and that no other exporter has; that of the settings has `otlp`";
+                return Err(BuildError::new("exporter", name, accepted));
+            }
+        }
+        if exporters.is_empty() && settings.exports_otlp && !settings.is_disabled {
+            let accepted = "one or more: `with_exporter`, or the OTLP exporter of feature `grpc` or `http`";
+            return Err(BuildError::new("exporter", "none", accepted));
+        }
+        Ok(exporters)
+    }
+}
+
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let exporters: Vec<_> = self.exporters.iter().map(|(name, _)| name).collect();
+        let mut debug = f.debug_struct("PipelineBuilder");
+        #[cfg(feature = "_transport")]
+        debug.field("otlp", &self.otlp);
+        debug
+            .field("sdk", &self.sdk)
+            .field("service_name", &self.service_name)
+            .field("attribute_value_length_limit", &self.attribute_value_length_limit)
+            .field("exporters", &exporters)
+            .field("batch_config", &self.batch_config)
+            .field("overflow_policy", &self.overflow_policy)
+            .field("local_roots_first", &self.local_roots_first)
+            .field("env", &self.env)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,233 @@
+//! The exporter that settings and variables describe.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spanwright_core::{BoxExporter, BuildError, Env, Observer};
+#[cfg(feature = "grpc")]
+use spanwright_otlp::GrpcExporter;
+#[cfg(feature = "http")]
+use spanwright_otlp::HttpExporter;
+use spanwright_otlp::{Compression, Endpoint, ExporterBuilder, OtlpConfig, Pem, Protocol};
+
+use crate::builder::PipelineBuilder;
+
+/// What is set in code. What is not comes from the environment.
+pub(crate) struct OtlpSettings {
+    pub(crate) is_wanted: bool,
+    config: OtlpConfig,
+    /// Apart from the others, which they replace as a whole: of headers each replaces its namesake.
+    headers: Vec<(String, String)>,
+}
+
+/// Settings of the OTLP exporter, which comes with the features `grpc` and `http`.
+impl PipelineBuilder {
+    /// The receiver's URL for all signals: over HTTP, `v1/traces` is appended to its path. Default: a Collector on this machine,
+    /// port 4317 (gRPC) or 4318 (HTTP). Which forms are taken, see [`Endpoint::Base`]. `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.otlp.config.endpoint = Some(Endpoint::Base(url.into()));
+        self
+    }
+
+    /// The receiver's URL for traces: over HTTP it is used as it is, see [`Endpoint::Traces`]. Takes the place of
+    /// [`with_endpoint`](Self::with_endpoint). `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
+    pub fn with_traces_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.otlp.config.endpoint = Some(Endpoint::Traces(url.into()));
+        self
+    }
+
+    /// The protocol. Default: gRPC, or HTTP where the feature `grpc` is off. The feature of the protocol must be on.
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.otlp.config.protocol = Some(protocol);
+        self
+    }
+
+    /// How requests are compressed. Default: not at all, as the specification says. `OTEL_EXPORTER_OTLP_COMPRESSION`.
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.otlp.config.compression = Some(compression);
+        self
+    }
+
+    /// A header to be sent with each request. It takes the place of one of the same name, also from the environment; the others
+    /// from there are sent as well. The value is taken for a secret. `OTEL_EXPORTER_OTLP_HEADERS`.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.otlp.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long one request may take, from the start (a connection to be made included) to the end of the answer. Default: 10 s,
+    /// as the specification says. 1 ms to 1 h. `OTEL_EXPORTER_OTLP_TIMEOUT`.
+    ///
+    /// What it cuts off is sent again later. [`BatchConfig`](spanwright_batching::BatchConfig) has a limit for exporters of any
+    /// kind beside it, 30 s by default.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.otlp.config.timeout = Some(timeout);
+        self
+    }
+
+    /// The certificate authority that the receiver's certificate must come from. Default: those of the machine, which it takes
+    /// the place of. Needs the feature `tls`. `OTEL_EXPORTER_OTLP_CERTIFICATE`.
+    pub fn with_certificate(mut self, authority: Pem) -> Self {
+        self.otlp.config.certificate = Some(authority);
+        self
+    }
+
+    /// The certificate chain and the private key for client authentication (mTLS). Default: none. Needs the feature `tls`.
+    /// `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and `OTEL_EXPORTER_OTLP_CLIENT_KEY`.
+    pub fn with_client_identity(mut self, certificate: Pem, key: Pem) -> Self {
+        self.otlp.config.client_certificate = Some(certificate);
+        self.otlp.config.client_key = Some(key);
+        self
+    }
+
+    /// No exporter but those given by [`with_exporter`](Self::with_exporter), of which there must be one.
+    pub fn without_otlp(mut self) -> Self {
+        self.otlp.is_wanted = false;
+        self
+    }
+}
+
+impl OtlpSettings {
+    /// The exporter, of what is set in code and, beside that, in `env`.
+    pub(crate) fn exporter(&self, env: &Env, observer: Option<&Arc<dyn Observer>>) -> Result<BoxExporter, BuildError> {
+        let mut from_env = OtlpConfig::from_env(env);
+        let protocol = self.protocol(from_env.protocol, env);
+        loop {
+            match exporter(protocol, self.over(&from_env), observer) {
+                Err(error) if self.blames_env(&error, &mut from_env, env) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn protocol(&self, from_env: Option<Protocol>, env: &Env) -> Protocol {
+        let is_supported = |protocol: &Protocol| SUPPORTED.contains(protocol);
+        if let Some(protocol) = from_env.filter(|protocol| !is_supported(protocol)) {
+            let accepted = format!("{}, because the feature of the other is off", SUPPORTED[0]);
+            let variable = variable(env, "PROTOCOL", protocol.as_str());
+            env.ignore(&variable, protocol.as_str(), &accepted);
+        }
+        let from_env = from_env.filter(is_supported);
+        self.config.protocol.or(from_env).unwrap_or(SUPPORTED[0])
+    }
+
+    /// What is set in code, over what comes from the environment.
+    fn over(&self, from_env: &OtlpConfig) -> OtlpConfig {
+        let (code, mut config) = (self.config.clone(), from_env.clone());
+        config.endpoint = code.endpoint.or(config.endpoint);
+        config.compression = code.compression.or(config.compression);
+        config.timeout = code.timeout.or(config.timeout);
+        config.certificate = code.certificate.or(config.certificate);
+        if code.client_certificate.is_some() {
+            (config.client_certificate, config.client_key) = (code.client_certificate, code.client_key);
+        }
+        for (name, value) in &self.headers {
+            config.headers.insert(name, value);
+        }
+        config
+    }
+
+    /// Whether the error is about a value of the environment. Then it is ignored from now on.
+    ///
+    /// Most of what can be wrong is found when variables are read. This is what only shows together with the rest: an endpoint
+    /// that does for one protocol but not for the other, a key of another certificate, anything of TLS without the feature.
+    fn blames_env(&self, error: &BuildError, from_env: &mut OtlpConfig, env: &Env) -> bool {
+        let (option, value) = match error.field() {
+            "endpoint" if self.config.endpoint.is_none() => {
+                let endpoint = from_env.endpoint.take();
+                ("ENDPOINT", endpoint.map(|endpoint| endpoint.as_str().to_owned()))
+            }
+            "certificate" if self.config.certificate.is_none() => {
+                ("CERTIFICATE", from_env.certificate.take().map(|pem| pem.to_string()))
+            }
+            field @ ("client_certificate" | "client_key") if self.config.client_certificate.is_none() => {
+                // One is of no use without the other.
+                let (certificate, key) = (from_env.client_certificate.take(), from_env.client_key.take());
+                match field {
+                    "client_key" => ("CLIENT_KEY", key.map(|pem| pem.to_string())),
+                    _ => ("CLIENT_CERTIFICATE", certificate.map(|pem| pem.to_string())),
+                }
+            }
+            _ => return false,
+        };
+        let Some(value) = value else { return false };
+        env.ignore(&variable(env, option, &value), error.value(), error.accepted());
+        true
+    }
+}
+
+/// The protocols whose features are on, the default first.
+const SUPPORTED: &[Protocol] = &[
+    #[cfg(feature = "grpc")]
+    Protocol::Grpc,
+    #[cfg(feature = "http")]
+    Protocol::HttpProtobuf,
+];
+
+fn exporter(
+    protocol: Protocol,
+    config: OtlpConfig,
+    observer: Option<&Arc<dyn Observer>>,
+) -> Result<BoxExporter, BuildError> {
+    match protocol {
+        #[cfg(feature = "grpc")]
+        Protocol::Grpc => {
+            let builder = configured(GrpcExporter::builder(), config, observer);
+            builder.build().map(BoxExporter::new)
+        }
+        #[cfg(feature = "http")]
+        Protocol::HttpProtobuf => {
+            let builder = configured(HttpExporter::builder(), config, observer);
+            builder.build().map(BoxExporter::new)
+        }
+        unsupported => {
+            let accepted = format!("{}, because the feature of the other is off", SUPPORTED[0]);
+            Err(BuildError::new("protocol", unsupported, accepted))
+        }
+    }
+}
+
+fn configured<T>(
+    builder: ExporterBuilder<T>,
+    config: OtlpConfig,
+    observer: Option<&Arc<dyn Observer>>,
+) -> ExporterBuilder<T> {
+    let builder = builder.with_config(config);
+    match observer {
+        Some(observer) => builder.with_observer(Arc::clone(observer)),
+        None => builder,
+    }
+}
+
+/// The variable that has this value: that for traces, else the general one.
+fn variable(env: &Env, option: &str, value: &str) -> String {
+    let for_traces = format!("OTEL_EXPORTER_OTLP_TRACES_{option}");
+    match env.string(&for_traces) {
+        Some(text) if text.eq_ignore_ascii_case(value) => for_traces,
+        _ => format!("OTEL_EXPORTER_OTLP_{option}"),
+    }
+}
+
+impl Default for OtlpSettings {
+    fn default() -> Self {
+        Self {
+            is_wanted: true,
+            config: OtlpConfig::default(),
+            headers: Vec::new(),
+        }
+    }
+}
+
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for OtlpSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("OtlpSettings")
+            .field("is_wanted", &self.is_wanted)
+            .field("config", &self.config)
+            .field("headers", &headers)
+            .finish()
+    }
+}
