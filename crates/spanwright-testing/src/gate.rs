@@ -15,6 +15,8 @@ use tokio::sync::watch;
 /// assert!(!gate.is_open());
 /// gate.clone().open();
 /// assert!(gate.is_open());
+/// gate.close();
+/// assert!(!gate.is_open());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Gate {

@@ -370,7 +370,7 @@ mod tests {
             }
         });
         let watch = brief.watch();
-        broken.recv().expect("a second look");
+        broken.recv_timeout(Duration::from_secs(20)).expect("a second look");
         let message = failure(|| drop(watch));
         assert!(
             message.starts_with("while the watch looked on: 1 items ended"),

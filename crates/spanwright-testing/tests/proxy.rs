@@ -25,6 +25,9 @@ fn line() -> io::Result<Line> {
     let proxy = FaultProxy::spawn(listener.local_addr()?)?;
     let client = TcpStream::connect(proxy.address())?;
     let (target, _) = listener.accept()?;
+    for stream in [&client, &target] {
+        stream.set_read_timeout(Some(PATIENCE))?;
+    }
     Ok(Line {
         proxy,
         client,
@@ -71,6 +74,18 @@ fn bytes_pass_both_ways_and_are_counted() {
     let counts = line.proxy.counts();
     assert_eq!((counts.connections, counts.cuts), (1, 0));
     assert_eq!((counts.bytes_to_target, counts.bytes_to_client), (300_000, 7));
+}
+
+#[test]
+fn a_reader_that_comes_late_gets_everything() {
+    let mut line = line().unwrap();
+    line.target.shutdown(Shutdown::Write).unwrap();
+    line.client.write_all(&[7; 200_000]).unwrap();
+    drop(line.client);
+    assert!(line.proxy.wait_until(PATIENCE, |counts| counts.open == 0));
+    let mut bytes = Vec::new();
+    line.target.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, [7; 200_000]);
 }
 
 #[test]

@@ -71,6 +71,6 @@ fn run(builder: ReceiverBuilder) -> io::Result<()> {
     )?;
     out.flush()?;
     io::copy(&mut io::stdin().lock(), &mut io::sink())?;
-    writeln!(out, "{}", receiver.counts())?;
+    writeln!(out, "{}", receiver.counts().to_json())?;
     out.flush()
 }

@@ -58,24 +58,7 @@ impl Link {
         to: impl AsyncWrite + Unpin,
     ) -> io::Result<()> {
         let (queue, queued) = mpsc::channel(READS_ON_THE_WAY);
-        let filling = self.clone().fill(from, queue);
-        tokio::try_join!(filling, self.drain(direction, queued, to)).map(|_| ())
-    }
-
-    async fn fill(mut self, mut from: impl AsyncRead + Unpin, queue: mpsc::Sender<(Instant, Bytes)>) -> io::Result<()> {
-        loop {
-            self.out_of_the_hole().await;
-            let mut buffer = BytesMut::with_capacity(READ_BYTES);
-            tokio::select! {
-                biased;
-                () = changed(&mut self.settings) => {}
-                read = from.read_buf(&mut buffer) => {
-                    if read? == 0 || queue.send((Instant::now(), buffer.freeze())).await.is_err() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        tokio::try_join!(fill(from, queue), self.drain(direction, queued, to)).map(|_| ())
     }
 
     async fn drain(
@@ -132,6 +115,16 @@ impl Link {
         if self.settings.wait_for(|settings| !settings.black_hole).await.is_err() {
             // The proxy is gone, and this task with it in a moment.
             std::future::pending().await
+        }
+    }
+}
+
+async fn fill(mut from: impl AsyncRead + Unpin, queue: mpsc::Sender<(Instant, Bytes)>) -> io::Result<()> {
+    loop {
+        let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        let len = from.read_buf(&mut buffer).await?;
+        if len == 0 || queue.send((Instant::now(), buffer.freeze())).await.is_err() {
+            return Ok(());
         }
     }
 }

@@ -113,10 +113,10 @@ impl FaultProxy {
         self.worker.call(Command::Refuse)
     }
 
-    /// Accepts connections, and from now on reads nothing of what they carry, in both directions.
+    /// Accepts connections, and from now on passes on nothing of what they carry, in both directions.
     ///
-    /// It is what a lost route or a dead firewall looks like: no error, and no answer. What has been read when it begins waits as
-    /// well. [`forward`](Self::forward) lets it all go on.
+    /// It is what a lost route or a dead firewall looks like: no error, and no answer. What was on the way when it began waits as
+    /// well; what is sent meanwhile fills the buffers between, and then blocks the sender. [`forward`](Self::forward) lets it all go on.
     pub fn black_hole(&self) {
         self.settings.send_modify(|settings| settings.black_hole = true);
     }

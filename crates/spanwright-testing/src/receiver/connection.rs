@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
@@ -16,9 +15,6 @@ use super::record::Protocol;
 use super::state::Shared;
 use super::{grpc, http as http_side};
 use crate::socket::{ResetSwitch, ResettableStream};
-
-/// A client that holds a connection open without a request is let be; one that never finishes its headers is not.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What all connections of one receiver have in common.
 pub(super) struct Service {
@@ -108,13 +104,8 @@ impl Service {
 
     fn builder(&self, protocol: Protocol) -> auto::Builder<TokioExecutor> {
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_READ_TIMEOUT);
         let mut http2 = builder.http2();
         http2
-            .timer(TokioTimer::new())
             .initial_stream_window_size(self.window_bytes)
             .initial_connection_window_size(self.window_bytes);
         if let Some(streams) = self.max_concurrent_streams {

@@ -52,19 +52,17 @@ async fn export(shared: &Arc<Shared>, connection: &Connection, request: Request<
     let (flight, settings) = flight(shared);
     let (parts, body) = request.into_parts();
     let max = settings.max_request_bytes.saturating_add(PREFIX_LEN);
-    let (compressed_len, unpacked) = match Frames::read(body, max).await {
-        Read::Whole(frames) => (frames.remaining().saturating_sub(PREFIX_LEN), unframe(frames)),
+    let named = match header_text(&parts.headers, GRPC_ENCODING) {
+        "" => "identity",
+        named => named,
+    };
+    let (compressed_len, unframed) = match Frames::read(body, max).await {
+        Read::Whole(frames) => (frames.remaining().saturating_sub(PREFIX_LEN), unframe(frames, named)),
         Read::TooLong(len) => (len - PREFIX_LEN, Err(Refusal::TooLarge(len - PREFIX_LEN))),
         Read::Broken => return broken(),
     };
-    let named = header_text(&parts.headers, GRPC_ENCODING);
-    let encoding = match &unpacked {
-        Ok((false, _)) => "identity",
-        _ if named.is_empty() => "identity",
-        _ => named,
-    }
-    .to_owned();
-    let decoded = unpacked.and_then(|(_, message)| decode(message, &encoding, &settings));
+    let encoding = unframed.as_ref().map_or(named, |(encoding, _)| encoding).to_owned();
+    let decoded = unframed.and_then(|(encoding, message)| decode(message, encoding, &settings));
     let arrived = Arrived {
         connection,
         path: parts.uri.path(),
@@ -76,15 +74,19 @@ async fn export(shared: &Arc<Shared>, connection: &Connection, request: Request<
     arrived.answer::<Grpc>(flight, &settings).await
 }
 
-/// Takes the prefix off the one message of a unary call, and tells whether it is compressed.
-fn unframe(mut frames: Frames) -> Result<(bool, Frames), Refusal> {
+/// Takes the prefix off the one message of a unary call, and tells how that is encoded, where `named` is what the call allows.
+fn unframe(mut frames: Frames, named: &str) -> Result<(&str, Frames), Refusal> {
     let (Ok(flags), Ok(len)) = (frames.try_get_u8(), frames.try_get_u32()) else {
         return Err(Refusal::Malformed("the message breaks off".into()));
     };
-    if len as usize != frames.remaining() || flags > 1 {
+    if len as usize != frames.remaining() {
         return Err(Refusal::Malformed("not one message".into()));
     }
-    Ok((flags == 1, frames))
+    match flags {
+        0 => Ok(("identity", frames)),
+        1 if named != "identity" => Ok((named, frames)),
+        _ => Err(Refusal::Malformed("compressed, and not told how".into())),
+    }
 }
 
 async fn health(shared: &Arc<Shared>, request: Request<Incoming>) -> Outcome {

@@ -1,6 +1,5 @@
 //! What the receiver saw.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -123,13 +122,6 @@ impl Counts {
     /// The counts as one JSON object on one line, the names as here.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.to_string()
-    }
-}
-
-/// As JSON.
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Taken apart, so that a new field cannot be forgotten here.
         let Self {
             connections,
@@ -144,8 +136,7 @@ impl fmt::Display for Counts {
             decoded_bytes,
             health_checks,
         } = self;
-        write!(
-            f,
+        format!(
             "{{\"connections\":{connections},\"requests\":{requests},\"answered\":{answered},\
              \"in_flight\":{in_flight},\"max_in_flight\":{max_in_flight},\"spans\":{spans},\
              \"accepted_spans\":{accepted_spans},\"rejected_spans\":{rejected_spans},\

@@ -9,7 +9,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
-use crate::support::{PATIENCE, grpc_client, request};
+use crate::support::{PATIENCE, encoded, grpc_client, http1_at, http2_at, patiently, post, request};
 
 #[tokio::test]
 async fn keeps_what_was_exported() {
@@ -182,14 +182,14 @@ async fn a_gate_holds_the_answer_back_while_others_pass() {
         let mut client = client.clone();
         async move { client.export(request(1)).await }
     });
-    receiver.reached(|counts| counts.requests == 1).await;
+    patiently(receiver.reached(|counts| counts.requests == 1)).await;
     client.export(request(2)).await.unwrap();
     assert_eq!((receiver.accepted_spans(), receiver.counts().in_flight), (2, 1));
     assert_eq!(receiver.requests()[0].answer, Answer::Pending);
     assert_eq!(receiver.max_in_flight(), 2);
 
     gate.open();
-    held.await.unwrap().unwrap();
+    patiently(held).await.unwrap().unwrap();
     assert_eq!(receiver.accepted_spans(), 3);
 }
 
@@ -204,7 +204,7 @@ async fn a_client_that_gives_up_is_recorded_and_its_spans_are_not_accepted() {
         () = receiver.reached(|counts| counts.requests == 1) => {}
     }
     drop(hanging);
-    receiver.reached(|counts| counts.answered == 1).await;
+    patiently(receiver.reached(|counts| counts.answered == 1)).await;
     assert_eq!(receiver.requests()[0].answer, Answer::Cancelled);
     let counts = receiver.counts();
     assert_eq!((counts.spans, counts.accepted_spans, counts.in_flight), (4, 0, 0));
@@ -282,6 +282,43 @@ async fn a_message_that_is_too_large_is_refused_in_either_dialect() {
 }
 
 #[tokio::test]
+async fn what_is_not_one_whole_message_is_an_invalid_argument() {
+    let receiver = Receiver::spawn().unwrap();
+    let framed = |flags: u8, len: u32, message: &[u8]| [&[flags], &len.to_be_bytes()[..], message].concat();
+    let message = encoded(1);
+    let len = message.len() as u32;
+    let export = async |body: Vec<u8>| {
+        let mut request = post("/opentelemetry.proto.collector.trace.v1.TraceService/Export", body);
+        let grpc = "application/grpc".parse().unwrap();
+        request.headers_mut().insert("content-type", grpc);
+        http2_at(receiver.grpc_address(), request).await.unwrap()
+    };
+    for (what, body) in [
+        ("nothing", Vec::new()),
+        ("half a prefix", vec![0, 0, 0]),
+        ("less than announced", framed(0, len + 1, &message)),
+        ("more than announced", framed(0, len - 1, &message)),
+        ("compressed by nobody knows what", framed(1, len, &message)),
+        ("an unknown flag", framed(2, len, &message)),
+        ("no protobuf", framed(0, 4, b"\xff\xff\xff\xff")),
+    ] {
+        assert_eq!(export(body).await.header("grpc-status"), "3", "{what}");
+    }
+    assert_eq!((receiver.counts().requests, receiver.span_count()), (7, 0));
+    export(framed(0, len, &message)).await;
+    assert_eq!(receiver.accepted_spans(), 1);
+}
+
+#[tokio::test]
+async fn the_grpc_port_speaks_nothing_but_grpc() {
+    let receiver = Receiver::spawn().unwrap();
+    let export = || post("/v1/traces", encoded(1));
+    assert!(http1_at(receiver.grpc_address(), export()).await.is_err());
+    let answer = http2_at(receiver.grpc_address(), export()).await.unwrap();
+    assert_eq!((answer.status, receiver.counts().requests), (415, 0));
+}
+
+#[tokio::test]
 async fn health_is_what_it_was_set_to() {
     let receiver = Receiver::spawn().unwrap();
     let channel = tonic::transport::Endpoint::new(receiver.grpc_endpoint())
@@ -341,10 +378,10 @@ async fn an_outage_aborts_requests_on_the_way() {
     receiver.set_default(Reply::hang());
     let mut client = grpc_client(&receiver).await;
     let hanging = tokio::spawn(async move { client.export(request(1)).await });
-    receiver.reached(|counts| counts.requests == 1).await;
+    patiently(receiver.reached(|counts| counts.requests == 1)).await;
     receiver.stop_listening().unwrap();
-    assert!(hanging.await.unwrap().is_err());
-    receiver.reached(|counts| counts.in_flight == 0).await;
+    assert!(patiently(hanging).await.unwrap().is_err());
+    patiently(receiver.reached(|counts| counts.in_flight == 0)).await;
     assert_eq!(receiver.requests()[0].answer, Answer::Cancelled);
 }
 
@@ -358,10 +395,10 @@ async fn a_connection_told_to_go_away_finishes_what_it_began() {
         let mut client = client.clone();
         async move { client.export(request(1)).await }
     });
-    receiver.reached(|counts| counts.requests == 1).await;
+    patiently(receiver.reached(|counts| counts.requests == 1)).await;
     receiver.go_away().unwrap();
     gate.open();
-    held.await.unwrap().unwrap();
+    patiently(held).await.unwrap().unwrap();
     client.export(request(1)).await.unwrap();
     assert_eq!((receiver.counts().connections, receiver.accepted_spans()), (2, 2));
 }

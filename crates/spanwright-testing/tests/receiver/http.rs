@@ -155,6 +155,54 @@ async fn counts_can_be_asked_for_over_http() {
     assert_eq!(json.matches('"').count(), 2 * json.matches(':').count(), "{json}");
 }
 
+#[test]
+fn a_client_that_hangs_up_is_recorded() {
+    let receiver = Receiver::spawn().unwrap();
+    receiver.script([Reply::hang()]);
+    let mut stream = std::net::TcpStream::connect(receiver.http_address()).unwrap();
+    let head =
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    assert!(receiver.wait_for_requests(1, PATIENCE));
+    assert_eq!(receiver.requests()[0].answer, Answer::Pending);
+    drop(stream);
+    assert!(receiver.wait_until(PATIENCE, |counts| counts.answered == 1));
+    assert_eq!(receiver.requests()[0].answer, Answer::Cancelled);
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_the_receiver_goes_on() {
+    for mode in [Mode::Keep, Mode::Count] {
+        let receiver = Receiver::builder().with_mode(mode).spawn().unwrap();
+        for address in [receiver.grpc_address(), receiver.http_address()] {
+            for garbage in [
+                "",
+                "\0",
+                "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\u{1}\u{2}\u{3}",
+                "POST\r\n\r\n",
+            ] {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                stream.write_all(garbage.as_bytes()).unwrap();
+            }
+        }
+        let whole = encoded(2);
+        for (index, bit) in (0..whole.len()).flat_map(|index| (0..8).map(move |bit| (index, bit))) {
+            let mut damaged = whole.to_vec();
+            damaged[index] ^= 1 << bit;
+            if index % 7 == 0 {
+                let status = http1(&receiver, post("/v1/traces", damaged)).await.unwrap().status;
+                assert!(
+                    status == 200 || status == 400,
+                    "{status} after bit {bit} of byte {index}"
+                );
+            }
+        }
+        let before = receiver.accepted_spans();
+        let status = http2(&receiver, post("/v1/traces", whole)).await.unwrap().status;
+        assert_eq!((status, receiver.accepted_spans() - before), (200, 2));
+    }
+}
+
 /// A blocking client on a thread without any runtime.
 #[test]
 fn no_runtime_is_needed_to_use_it() {

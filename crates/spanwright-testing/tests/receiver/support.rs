@@ -1,5 +1,6 @@
 //! Clients that are not ours: the official gRPC client, and plain hyper.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,11 @@ use tonic::transport::Channel;
 
 /// Long enough for the slowest machine; nothing waits this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What `future` answers; fails where it hangs.
+pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.unwrap()
+}
 
 pub(crate) fn request(spans: usize) -> ExportTraceServiceRequest {
     let span = |index| Span {
@@ -65,7 +71,11 @@ pub(crate) fn post(path: &str, body: impl Into<Bytes>) -> ::http::Request<Full<B
 
 /// Sends over a new HTTP/1.1 connection.
 pub(crate) async fn http1(receiver: &Receiver, request: ::http::Request<Full<Bytes>>) -> hyper::Result<HttpAnswer> {
-    let stream = tokio::net::TcpStream::connect(receiver.http_address()).await.unwrap();
+    http1_at(receiver.http_address(), request).await
+}
+
+pub(crate) async fn http1_at(address: SocketAddr, request: ::http::Request<Full<Bytes>>) -> hyper::Result<HttpAnswer> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let answer = answer(sender.send_request(request).await?).await;
@@ -74,11 +84,18 @@ pub(crate) async fn http1(receiver: &Receiver, request: ::http::Request<Full<Byt
 }
 
 /// Sends over a new HTTP/2 connection, without an upgrade.
-pub(crate) async fn http2(receiver: &Receiver, mut request: ::http::Request<Full<Bytes>>) -> hyper::Result<HttpAnswer> {
-    let url = format!("{}{}", receiver.http_endpoint(), request.uri());
+pub(crate) async fn http2(receiver: &Receiver, request: ::http::Request<Full<Bytes>>) -> hyper::Result<HttpAnswer> {
+    http2_at(receiver.http_address(), request).await
+}
+
+pub(crate) async fn http2_at(
+    address: SocketAddr,
+    mut request: ::http::Request<Full<Bytes>>,
+) -> hyper::Result<HttpAnswer> {
+    let url = format!("http://{address}{}", request.uri());
     *request.uri_mut() = url.parse().unwrap();
     request.headers_mut().remove("host");
-    let stream = tokio::net::TcpStream::connect(receiver.http_address()).await.unwrap();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
