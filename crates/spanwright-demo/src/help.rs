@@ -1,0 +1,40 @@
+//! What `--help` says.
+
+pub(crate) const HELP: &str = "\
+A service under load, its spans, and a receiver: all in this process, over real sockets.
+
+The service is a small shop over HTTP with a database, a cache and a payment provider behind it. About 2 % of its requests
+fail and about 1 % are slow. A client loads it over loopback; the spans go through a pipeline to an OTLP receiver.
+
+usage: cargo demo [flags]
+
+  --endpoint URL                  export to this receiver instead of the one in this process
+  --protocol grpc|http            how to export                                               [grpc]
+  --compression none|gzip|zstd    of the exported requests                                    [none]
+  --rate N                        requests per second, whether or not earlier ones are done   [2000]
+  --duration SECONDS              how long the load lasts; 10 and 10s are the same            [10]
+  --pipeline spanwright|stock     stock: the SDK's batch processor and opentelemetry-otlp     [spanwright]
+  --compare                       both pipelines, one after the other, side by side
+  --no-calibrate                  leave out the calibration, and with it the cost
+  --json                          figures as JSON on standard output, and nothing else there
+  --help, -h                      this text
+
+Ctrl-C ends the load early; what has ended is still delivered and counted. Progress goes to standard error. Variables
+OTEL_* (headers, certificates, OTEL_BSP_*) apply to both pipelines; both get queues of the same size.
+
+Where is every span?
+  ended = exported + rejected + lost + pending, of which Spanwright counts every column. The stock pipeline has no such
+  account. It is counted from outside: what is missing after its shutdown had no room in the queue, and what a receiver
+  rejects in a request that it otherwise takes cannot be seen.
+
+What did it cost?
+  cpu_ns_per_span is CPU time per exported span: of the whole process, without the receiver's thread, and without what the
+  same load costs when every span is dropped where it ends. The latter is measured for two seconds before (the calibration).
+  It is the difference of two large figures, so it is noisy: the figure behind it says how much, as twice its standard
+  error. Busy neighbours make it worse, more load makes it better. For figures to rely on there are the benches.
+
+Exit code
+  0  every span that ended was exported
+  1  some were not, or the demo could not run
+  2  a flag cannot be used as it is
+";

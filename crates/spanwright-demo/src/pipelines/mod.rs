@@ -1,0 +1,77 @@
+//! What stands between the service's spans and the receiver: one of three.
+
+mod discard;
+mod ours;
+mod stock;
+
+use std::time::Duration;
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracer;
+use spanwright_core::Env;
+use spanwright_pipeline::BatchConfig;
+
+use crate::account::Account;
+use crate::args::{Compression, Kind, Protocol};
+use crate::failure::Failure;
+
+pub(crate) use self::discard::Discard;
+
+/// A running pipeline.
+pub(crate) trait Pipeline: Send + Sync {
+    /// The tracer of the service.
+    fn tracer(&self) -> SdkTracer;
+
+    /// How it is now.
+    fn snapshot(&self) -> Snapshot;
+
+    /// Delivers what is there, within `timeout`, and closes. Blocks the calling thread.
+    fn shutdown(&self, timeout: Duration) -> Closing;
+}
+
+/// How a pipeline is at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) account: Account,
+    /// Spans that wait to be put into a request, where the pipeline tells.
+    pub(crate) queue: Option<u64>,
+    /// Requests under way.
+    pub(crate) in_flight: u64,
+}
+
+/// How a pipeline ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Closing {
+    pub(crate) account: Account,
+    /// What its own shutdown complained of.
+    pub(crate) complaint: Option<String>,
+}
+
+/// Where a pipeline delivers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) endpoint: String,
+    pub(crate) protocol: Protocol,
+    pub(crate) compression: Compression,
+}
+
+/// Starts one. Must be called within the runtime that the service runs in: the stock exporter connects on it.
+pub(crate) fn start(kind: Kind, target: &Target) -> Result<Box<dyn Pipeline>, Failure> {
+    Ok(match kind {
+        Kind::Spanwright => Box::new(ours::Ours::start(target)?),
+        Kind::Stock => Box::new(stock::Stock::start(target)?),
+    })
+}
+
+/// The instrumentation scope of the service's spans.
+const SCOPE: &str = "shop";
+const SERVICE_NAME: &str = "spanwright-demo";
+
+/// What ours has when nothing else is set, for the other as well: neither has more room.
+fn batch_config() -> BatchConfig {
+    BatchConfig::for_available_memory().with_env(&Env::process())
+}
+
+fn resource() -> Resource {
+    Resource::builder().with_service_name(SERVICE_NAME).build()
+}

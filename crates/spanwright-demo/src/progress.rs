@@ -1,0 +1,144 @@
+//! The line that shows that it runs.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::time::Duration;
+
+use crate::pipelines::Snapshot;
+use crate::table::grouped;
+
+/// A line each second on standard error; on a terminal always the same one.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    name: String,
+    is_terminal: bool,
+    /// How much of the terminal's line is written on.
+    width: usize,
+    last: Reading,
+}
+
+/// What a line is computed from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) elapsed: Duration,
+    pub(crate) requests: u64,
+    pub(crate) snapshot: Snapshot,
+}
+
+impl Progress {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            is_terminal: stderr().is_terminal(),
+            width: 0,
+            last: Reading::default(),
+        }
+    }
+
+    pub(crate) fn show(&mut self, reading: Reading) {
+        let text = line(&self.name, &self.last, &reading);
+        self.last = reading;
+        self.write(&text);
+    }
+
+    /// The line stays; what comes next begins a new one.
+    pub(crate) fn finish(&mut self) {
+        if self.is_terminal && self.width > 0 {
+            self.width = 0;
+            eprintln!();
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        // A closed standard error is no reason to end the load.
+        let _ = if self.is_terminal {
+            let width = self.width;
+            self.width = text.chars().count();
+            write!(stderr(), "\r{text:<width$}").and_then(|()| stderr().flush())
+        } else {
+            writeln!(stderr(), "{text}")
+        };
+    }
+}
+
+/// Rates are those since the last line, the rest is as it is.
+fn line(name: &str, last: &Reading, now: &Reading) -> String {
+    let seconds = (now.elapsed - last.elapsed).as_secs_f64();
+    let per_second = |from: u64, to: u64| {
+        let rate = if seconds > 0.0 {
+            to.saturating_sub(from) as f64 / seconds
+        } else {
+            0.0
+        };
+        grouped(rate.round() as u64)
+    };
+    let Snapshot {
+        account,
+        queue,
+        in_flight,
+    } = &now.snapshot;
+    let requests = per_second(last.requests, now.requests);
+    let elapsed = now.elapsed.as_secs_f64().round();
+    let mut text = format!("{name} {elapsed:>4} s  {requests:>8} requests/s");
+    // Without a pipeline nobody counts spans.
+    if account.ended > 0 {
+        let spans = per_second(last.snapshot.account.ended, account.ended);
+        let queue = match queue {
+            Some(spans) => format!("queue {:>6}", grouped(*spans)),
+            None => format!("queued or lost {:>6}", grouped(account.pending)),
+        };
+        let lost = grouped(account.lost_total());
+        text.push_str(&format!(
+            "  {spans:>9} spans/s  {queue}  in flight {in_flight:>2}  lost {lost}"
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::account::Account;
+
+    use super::*;
+
+    fn reading(seconds: u64, requests: u64, ended: u64, queue: Option<u64>) -> Reading {
+        let account = Account {
+            ended,
+            pending: 17,
+            lost: [("queue_full", 3)].into(),
+            ..Account::default()
+        };
+        Reading {
+            elapsed: Duration::from_secs(seconds),
+            requests,
+            snapshot: Snapshot {
+                account,
+                queue,
+                in_flight: 2,
+            },
+        }
+    }
+
+    #[test]
+    fn rates_are_those_since_the_last_line() {
+        assert_eq!(
+            line(
+                "stock",
+                &reading(2, 1_000, 5_000, Some(0)),
+                &reading(4, 5_000, 29_000, Some(12))
+            ),
+            "stock    4 s     2 000 requests/s     12 000 spans/s  queue     12  in flight  2  lost 3"
+        );
+    }
+
+    #[test]
+    fn a_queue_that_cannot_be_seen_is_called_what_it_may_be() {
+        let text = line("stock", &Reading::default(), &reading(1, 1_000, 5_000, None));
+        assert!(text.contains("  queued or lost     17  in flight  2"), "{text}");
+    }
+
+    #[test]
+    fn without_a_pipeline_only_requests_are_shown() {
+        let text = line("calibration", &Reading::default(), &reading(1, 1_000, 0, None));
+        assert_eq!(text, "calibration    1 s     1 000 requests/s");
+    }
+}

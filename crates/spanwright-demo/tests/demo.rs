@@ -1,0 +1,244 @@
+//! The built program, as people and scripts call it.
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use spanwright_testing::{Mode, Receiver, Reply};
+
+/// INVALID_ARGUMENT: no retry helps.
+const PERMANENT: i32 = 3;
+
+/// The program, without the settings of the person who runs this.
+fn demo(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanwright-demo"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments.split_whitespace());
+    command
+}
+
+fn run(arguments: &str) -> Output {
+    demo(arguments).output().unwrap()
+}
+
+/// A short and light run, and the document that it printed.
+fn run_json(arguments: &str) -> (Value, Option<i32>) {
+    let output = run(&format!("--json --rate 200 --duration 1 --no-calibrate {arguments}"));
+    (document(&output.stdout), output.status.code())
+}
+
+/// All of standard output must be the document, or this fails.
+fn document(stdout: &[u8]) -> Value {
+    serde_json::from_slice(stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(stdout)))
+}
+
+fn count(document: &Value, name: &str) -> u64 {
+    document[name]
+        .as_u64()
+        .unwrap_or_else(|| panic!("no count `{name}` in {document:#}"))
+}
+
+fn lost(document: &Value) -> u64 {
+    let lost = document["lost"].as_object().unwrap();
+    lost.values().map(|spans| spans.as_u64().unwrap()).sum()
+}
+
+#[track_caller]
+fn assert_law(document: &Value) {
+    let columns = ["exported", "rejected", "pending"].map(|name| count(document, name));
+    let accounted = columns.iter().sum::<u64>() + lost(document);
+    assert_eq!(count(document, "ended"), accounted, "{document:#}");
+}
+
+#[track_caller]
+fn assert_everything_arrived(arguments: &str) -> Value {
+    let (document, code) = run_json(arguments);
+    assert_law(&document);
+    let ended = count(&document, "ended");
+    assert!(ended > 2 * count(&document, "requests"), "too few spans: {document:#}");
+    for column in ["exported", "received"] {
+        assert_eq!(count(&document, column), ended, "{column}: {document:#}");
+    }
+    assert_eq!(code, Some(0), "{document:#}");
+    document
+}
+
+#[test]
+fn every_span_arrives_over_grpc() {
+    let document = assert_everything_arrived("");
+    assert_eq!(document["pipeline"], "spanwright");
+    assert_eq!(
+        document["cpu_ns_per_span"],
+        Value::Null,
+        "without calibration there is no cost"
+    );
+}
+
+#[test]
+fn every_span_arrives_over_http() {
+    assert_eq!(assert_everything_arrived("--protocol http")["protocol"], "http");
+}
+
+#[test]
+fn compressed_spans_arrive_and_are_smaller() {
+    let bytes_per_span = |arguments: &str| {
+        let document = assert_everything_arrived(arguments);
+        count(&document, "received_bytes") / count(&document, "ended")
+    };
+    let plain = bytes_per_span("--compression none");
+    for compression in ["gzip", "zstd"] {
+        let compressed = bytes_per_span(&format!("--compression {compression}"));
+        assert!(compressed * 2 < plain, "{compression}: {compressed} B of {plain} B");
+    }
+}
+
+#[test]
+fn the_stock_pipeline_exports_the_same_workload() {
+    for protocol in ["grpc", "http"] {
+        let document = assert_everything_arrived(&format!("--pipeline stock --compression gzip --protocol {protocol}"));
+        assert_eq!(document["pipeline"], "stock");
+    }
+}
+
+#[test]
+fn a_comparison_has_a_document_for_each_pipeline() {
+    let (document, code) = run_json("--compare");
+    for pipeline in ["spanwright", "stock"] {
+        assert_law(&document[pipeline]);
+        assert_eq!(document[pipeline]["pipeline"], pipeline);
+    }
+    assert_eq!(code, Some(0), "{document:#}");
+}
+
+#[test]
+fn the_load_is_real_requests_that_the_service_answers_at_the_rate_asked_for() {
+    let document = assert_everything_arrived("--rate 300");
+    let requests = count(&document, "requests");
+    assert_eq!(count(&document, "requests_served"), requests, "{document:#}");
+    assert_eq!(count(&document, "requests_due"), 300, "{document:#}");
+    assert!(requests <= 300, "{document:#}");
+    assert!(document["duration_s"].as_f64().unwrap() >= 1.0, "{document:#}");
+}
+
+#[test]
+fn what_a_receiver_refuses_for_good_is_lost_and_the_exit_code_says_so() {
+    let receiver = Receiver::builder().with_mode(Mode::Count).spawn().unwrap();
+    receiver.set_default(Reply::grpc_status(PERMANENT, "not today"));
+    let endpoint = receiver.grpc_endpoint();
+
+    let (document, code) = run_json(&format!("--endpoint {endpoint}"));
+    assert_law(&document);
+    assert_eq!(document["lost"]["permanent"], document["ended"], "{document:#}");
+    assert_eq!(document["received"], Value::Null, "that receiver is not ours to ask");
+    assert_eq!(code, Some(1));
+
+    let (document, code) = run_json(&format!("--endpoint {endpoint} --pipeline stock"));
+    assert_law(&document);
+    assert_eq!(document["lost"]["export_failed"], document["ended"], "{document:#}");
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn what_a_receiver_rejects_is_neither_exported_nor_lost() {
+    let receiver = Receiver::builder().with_mode(Mode::Count).spawn().unwrap();
+    receiver.script([Reply::partial_success(3, "too old")]);
+    let (document, code) = run_json(&format!("--protocol http --endpoint {}", receiver.http_endpoint()));
+    assert_law(&document);
+    assert_eq!((count(&document, "rejected"), lost(&document)), (3, 0), "{document:#}");
+    assert_eq!(code, Some(1), "they have not arrived");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_the_load_and_still_delivers_everything() {
+    let mut child = demo("--json --rate 200 --duration 600 --no-calibrate")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut progress = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = progress.next().unwrap().unwrap();
+    assert!(line.contains("requests/s") && line.contains("lost 0"), "{line}");
+
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    progress.for_each(drop);
+    let output = child.wait_with_output().unwrap();
+    let document = document(&output.stdout);
+    assert_law(&document);
+    assert!(count(&document, "exported") > 0, "{document:#}");
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_calibrated_run_knows_its_cost_and_how_sure_it_is() {
+    let output = run("--json --rate 200 --duration 1.5s");
+    let document = document(&output.stdout);
+    for figure in ["cpu_ns_per_span", "cpu_ns_per_span_uncertainty"] {
+        assert!(document[figure].is_number(), "{figure}: {document:#}");
+    }
+}
+
+#[test]
+fn people_get_a_table() {
+    let output = run("--rate 200 --duration 1 --no-calibrate");
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("Where is every span?"), "{table}");
+    let law = table
+        .lines()
+        .find(|line| line.trim_start().starts_with("adds up"))
+        .unwrap();
+    assert!(law.contains("yes"), "{law}");
+    assert!(table.contains("spans arrived"), "{table}");
+    assert!(!table.contains('\u{1b}'), "no colours where there is no terminal");
+}
+
+#[test]
+fn a_flag_that_cannot_be_used_is_named_with_what_can() {
+    for (arguments, message) in [
+        (
+            "--rate fast",
+            "`--rate` cannot be `fast`; accepted: requests per second",
+        ),
+        ("--protocol udp", "`--protocol` cannot be `udp`; accepted: grpc, http"),
+        ("--fast", "`--fast` is not known"),
+        (
+            "--no-calibrate --endpoint http://[::1",
+            "`--endpoint` cannot be `http://[::1`",
+        ),
+        (
+            "--no-calibrate --pipeline stock --endpoint http://[::1",
+            "`--endpoint` cannot be `http://[::1`",
+        ),
+    ] {
+        let output = run(arguments);
+        let complaint = String::from_utf8(output.stderr).unwrap();
+        assert!(complaint.contains(message), "{arguments}: {complaint}");
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {complaint}");
+        assert!(output.stdout.is_empty(), "{arguments}");
+    }
+}
+
+#[test]
+fn help_lists_every_flag() {
+    let output = run("--help");
+    let help = String::from_utf8(output.stdout).unwrap();
+    for flag in [
+        "--compare",
+        "--compression",
+        "--duration",
+        "--endpoint",
+        "--json",
+        "--no-calibrate",
+        "--pipeline",
+        "--protocol",
+        "--rate",
+    ] {
+        assert!(help.contains(flag), "{flag}");
+    }
+    assert_eq!(output.status.code(), Some(0));
+}
