@@ -56,3 +56,29 @@ pub const ZSTD_LEVEL: i32 = 1;
 
 /// The longest delay that is taken from a receiver. Longer ones are cut: a receiver's slip must not stop an exporter for a year.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_specification_gives_is_taken_from_it() {
+        assert_eq!(
+            (GRPC_ENDPOINT, HTTP_ENDPOINT),
+            ("http://localhost:4317", "http://localhost:4318")
+        );
+        assert_eq!(TIMEOUT, Duration::from_millis(10_000));
+        assert_eq!(
+            (MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES),
+            (64 * 1024 * 1024, 4 * 1024 * 1024)
+        );
+    }
+
+    #[test]
+    fn what_depends_on_each_other_fits() {
+        assert!(CONNECT_TIMEOUT * 2 <= TIMEOUT);
+        assert!(KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT < POOL_IDLE_TIMEOUT);
+        assert!(POOL_IDLE_TIMEOUT < Duration::from_secs(60));
+        const { assert!(HTTP2_STREAM_WINDOW < HTTP2_CONNECTION_WINDOW) };
+    }
+}

@@ -99,6 +99,12 @@ mod transport;
 
 #[doc(inline)]
 pub use self::encode::{SpanEncoder, SpanEncoderBuilder, SpanScratch, count_spans};
+#[cfg(feature = "grpc")]
+#[doc(inline)]
+pub use self::grpc::{ConnectionHealthChecker, GrpcExporter, Health};
+#[cfg(feature = "http")]
+#[doc(inline)]
+pub use self::http::HttpExporter;
 #[cfg(feature = "_transport")]
 #[doc(inline)]
 pub use self::{
@@ -107,9 +113,3 @@ pub use self::{
     config::{Endpoint, Headers, OtlpConfig, Pem, Protocol},
     delivery::ExportFuture,
 };
-#[cfg(feature = "grpc")]
-#[doc(inline)]
-pub use self::grpc::{ConnectionHealthChecker, GrpcExporter, Health};
-#[cfg(feature = "http")]
-#[doc(inline)]
-pub use self::http::HttpExporter;

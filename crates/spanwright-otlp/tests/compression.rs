@@ -164,3 +164,21 @@ async fn a_bare_400_that_was_not_about_the_encoding_stands() {
     assert_eq!(encodings(&receiver), ["gzip", "identity", "gzip", "identity", "gzip"]);
     assert!(recorder.refusals().is_empty());
 }
+
+#[tokio::test]
+async fn the_request_limit_holds_before_compression_as_well() {
+    for protocol in PROTOCOLS {
+        let receiver = Receiver::spawn().unwrap();
+        let settings = Settings {
+            max_request_bytes: Some(batch(100).len() - 1),
+            ..Settings::compressed(Compression::Zstd)
+        };
+        let mut exporter = Exporter::to(&receiver, protocol, settings);
+        let error = exporter.export(&batch(100)).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.error_type()),
+            (ErrorKind::TooLarge, "request_too_large")
+        );
+        assert_eq!((receiver.counts().connections, exporter.compression().batches), (0, 0));
+    }
+}

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use spanwright_core::{ErrorKind, ExportError};
 use spanwright_otlp::Protocol;
-use spanwright_testing::{Receiver, Reply};
+use spanwright_otlp::defaults::{KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT};
+use spanwright_testing::{FaultProxy, Receiver, Reply};
 use support::{Exporter, PROTOCOLS, Settings, batch};
 
 /// Polls `future` until `event` has happened; the future must not end before.
@@ -174,4 +175,20 @@ async fn polling_twice_is_not_needed_for_the_request_to_be_under_way() {
     .await;
     receiver.reached(|counts| counts.requests == 2).await;
     export.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_route_that_is_lost_while_idle_is_found_by_pings_before_the_next_request() {
+    let receiver = Receiver::spawn().unwrap();
+    let proxy = FaultProxy::spawn(receiver.grpc_address()).unwrap();
+    let mut exporter = Exporter::build(Protocol::Grpc, proxy.endpoint(), Settings::default()).unwrap();
+    exporter.export(&batch(1)).await.unwrap();
+    proxy.black_hole();
+    // A paused clock goes from one timer to the next: the ping, and the end of the wait for its answer.
+    tokio::time::pause();
+    tokio::time::sleep(KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT + Duration::from_secs(1)).await;
+    tokio::time::resume();
+    proxy.forward().unwrap();
+    exporter.export(&batch(1)).await.unwrap();
+    assert_eq!((proxy.counts().connections, receiver.accepted_spans()), (2, 2));
 }

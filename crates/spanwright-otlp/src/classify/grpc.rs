@@ -264,7 +264,13 @@ mod tests {
                 "",
                 Refused,
             ),
-            (ZSTD, Code::Internal, "Error parsing 'grpc-encoding' metadata", "", Refused),
+            (
+                ZSTD,
+                Code::Internal,
+                "Error parsing 'grpc-encoding' metadata",
+                "",
+                Refused,
+            ),
             (ZSTD, Code::Unimplemented, "no", "identity, deflate, gzip", Refused),
             (
                 ZSTD,

@@ -128,7 +128,6 @@ fn gzip(compress: &mut Compress, segments: &[Bytes], output: &mut Vec<u8>) -> io
 
 fn zstd(encoder: &mut Encoder<'static>, segments: &[Bytes], output: &mut Vec<u8>) -> io::Result<()> {
     let len: usize = segments.iter().map(Bytes::len).sum();
-    encoder.reinit()?;
     // With the size in the frame's header, a receiver can check it against its limit before it unpacks anything.
     encoder.set_pledged_src_size(Some(len as u64))?;
     for segment in segments {

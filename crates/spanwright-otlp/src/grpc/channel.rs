@@ -230,10 +230,11 @@ fn plain(uri: &Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
-/// At most eight digits and a unit. Rounded up, so that the receiver is not the one to give up first.
-fn grpc_timeout(timeout: Duration) -> HeaderValue {
+/// At most eight digits and a unit. A little more than is left: neither the receiver nor tonic, which times the request by this
+/// header as well, is to give up before us.
+fn grpc_timeout(left: Duration) -> HeaderValue {
     const MAX: u128 = 99_999_999;
-    let millis = timeout.as_micros().div_ceil(1_000).max(1);
+    let millis = left.as_micros().div_ceil(1_000) + 1;
     let text = if millis <= MAX {
         format!("{millis}m")
     } else {
@@ -247,13 +248,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_rounded_up_and_never_too_long_for_the_header() {
+    fn the_timeout_in_the_header_is_later_than_ours_and_never_too_long_for_it() {
         for (timeout, header) in [
             (Duration::ZERO, "1m"),
-            (Duration::from_micros(10_001), "11m"),
-            (Duration::from_secs(10), "10000m"),
-            (Duration::from_secs(3_600), "3600000m"),
-            (Duration::from_secs(1_000_000), "1000000S"),
+            (Duration::from_micros(10_001), "12m"),
+            (Duration::from_secs(10), "10001m"),
+            (Duration::from_secs(3_600), "3600001m"),
+            (Duration::from_secs(1_000_000), "1000001S"),
             (Duration::MAX, "99999999S"),
         ] {
             assert_eq!(grpc_timeout(timeout), header);
@@ -302,5 +303,32 @@ mod tests {
     #[test]
     fn tonic_sees_no_https() {
         assert_eq!(plain(&Uri::from_static("https://host:4317/")), "http://host:4317/");
+    }
+
+    #[test]
+    fn a_channel_whose_worker_has_ended_is_replaced() {
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+        };
+        let uri = Uri::from_static("http://127.0.0.1:1/");
+        let wire = GrpcChannel::new(WireSettings {
+            connector: Connector::new(uri.clone(), &crate::OtlpConfig::default(), b"h2").unwrap(),
+            uri,
+            headers: HeaderMap::new(),
+            user_agent: HeaderValue::from_static("test"),
+            secrets: Secrets::default(),
+            max_response_bytes: 1,
+            #[cfg(feature = "http")]
+            clock: std::sync::Arc::new(spanwright_core::SystemClock),
+        });
+        let connect = || wire.endpoint.connect_with_connector_lazy(wire.connector.clone());
+        let dead = runtime().block_on(async { connect() });
+        runtime().block_on(async {
+            wire.channel.client(|| dead).unwrap();
+            assert!(wire.ready().await.is_ok());
+        });
     }
 }
