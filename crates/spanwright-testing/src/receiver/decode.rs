@@ -158,6 +158,14 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_reaches_over_the_end_of_its_message_is_refused() {
+        // A message of one byte, the key of an integer; the integer itself lies behind its end.
+        let torn = [0x0a, 1, 0x08, 5];
+        assert!(ExportTraceServiceRequest::decode(&torn[..]).is_err());
+        assert_eq!(count_spans(&torn[..]), None);
+    }
+
+    #[test]
     fn a_message_that_breaks_off_is_never_counted_as_whole() {
         let whole = request();
         for len in 1..whole.len() {

@@ -201,7 +201,7 @@ async fn a_client_that_gives_up_is_recorded_and_its_spans_are_not_accepted() {
     let mut hanging = Box::pin(client.export(request(4)));
     tokio::select! {
         answer = &mut hanging => panic!("{answer:?}"),
-        () = receiver.reached(|counts| counts.requests == 1) => {}
+        () = patiently(receiver.reached(|counts| counts.requests == 1)) => {}
     }
     drop(hanging);
     patiently(receiver.reached(|counts| counts.answered == 1)).await;
