@@ -184,9 +184,12 @@ async fn a_route_that_is_lost_while_idle_is_found_by_pings_before_the_next_reque
     let mut exporter = Exporter::build(Protocol::Grpc, proxy.endpoint(), Settings::default()).unwrap();
     exporter.export(&batch(1)).await.unwrap();
     proxy.black_hole();
-    // A paused clock goes from one timer to the next: the ping, and the end of the wait for its answer.
+    // Second by second, so that the connection sees the ping fall due and then the wait for its answer end. Twice the time, for
+    // each of the two begins with a step of its own.
     tokio::time::pause();
-    tokio::time::sleep(KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT + Duration::from_secs(1)).await;
+    for _ in 0..2 * (KEEP_ALIVE_INTERVAL + KEEP_ALIVE_TIMEOUT).as_secs() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
     tokio::time::resume();
     proxy.forward().unwrap();
     exporter.export(&batch(1)).await.unwrap();
