@@ -1,7 +1,8 @@
 use std::sync::Mutex;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use spanwright_core::{NoopObserver, Pressure};
+use spanwright_core::{ErrorKind, NoopObserver, Pressure, Receipt};
 
 use super::*;
 use crate::collect::{Class, Encoded, EncodedRequest};
