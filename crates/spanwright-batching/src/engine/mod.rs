@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use spanwright_core::semconv::{self, attribute};
-use spanwright_core::{Event, ExportError, LossReason, Observer, Priority};
+use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority};
 
 use self::assembly::Rest;
 pub(crate) use self::backoff::Random;
@@ -27,7 +27,7 @@ pub(crate) use self::flush::Reply;
 pub(crate) use self::outlet::RequestId;
 use self::outlet::{InFlight, Outlet, Work};
 use crate::collect::{Collect, Piece};
-use crate::intake::{Epoch, Intake};
+use crate::intake::{Epoch, Intake, Swept};
 use crate::monitor::QueueMonitor;
 use crate::sizer::BatchSizer;
 
@@ -47,6 +47,8 @@ pub(crate) struct Engine<C: Collect> {
     next_seq: u64,
     flushes: Vec<Flush>,
     is_draining: bool,
+    /// Losses at the entry that the observer was told of.
+    told: LossCounts,
 }
 
 /// What the driver does next.
@@ -87,6 +89,7 @@ impl<C: Collect> Engine<C> {
             next_seq: 0,
             flushes: Vec::new(),
             is_draining: false,
+            told: LossCounts::default(),
         }
     }
 
@@ -134,8 +137,9 @@ impl<C: Collect> Engine<C> {
     }
 
     fn sweep(&mut self, now: Instant) -> Epoch {
-        let epoch = self.intake.sweep();
+        let Swept { epoch, lost } = self.intake.sweep();
         self.due = Some(epoch);
+        self.report_entry_losses(lost);
         if self.next_sweep.is_some_and(|at| now >= at) {
             self.intake.collect.trim();
         }

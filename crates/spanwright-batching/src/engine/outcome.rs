@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
-use spanwright_core::{ErrorKind, Event, ExportError, LossReason, Receipt};
+use spanwright_core::{ErrorKind, Event, ExportError, LossCounts, LossReason, Receipt};
 
 use super::Engine;
 use super::flush::Settled;
@@ -155,14 +155,26 @@ impl<C: Collect> Engine<C> {
     }
 
     pub(super) fn lose(&mut self, outlet: usize, epoch: Epoch, reason: LossReason, items: u64) {
-        self.observer.event(&Event::Lost { reason, items });
-        let name = &self.outlets[outlet].name;
-        let attributes = [
-            (attribute::OTEL_COMPONENT_NAME, &**name),
-            (attribute::ERROR_TYPE, reason.as_str()),
-        ];
-        self.observer.count(&semconv::LOST, items as i64, &attributes);
+        let name = &*self.outlets[outlet].name;
+        self.report_loss(reason, items, Some((attribute::OTEL_COMPONENT_NAME, name)));
         self.settle(outlet, epoch, &Settled::lost(reason, items));
+    }
+
+    /// Tells what was lost on the application's threads since the last time: they count, and do not call observers.
+    pub(super) fn report_entry_losses(&mut self, lost: LossCounts) {
+        for (reason, items) in lost.iter() {
+            if items > self.told[reason] {
+                self.report_loss(reason, items - self.told[reason], None);
+            }
+        }
+        self.told = lost;
+    }
+
+    fn report_loss(&self, reason: LossReason, items: u64, destination: Option<(&'static str, &str)>) {
+        self.observer.event(&Event::Lost { reason, items });
+        let mut attributes = vec![(attribute::ERROR_TYPE, reason.as_str())];
+        attributes.extend(destination);
+        self.observer.count(&semconv::LOST, items as i64, &attributes);
     }
 
     /// Moves items from pending to where they ended up.

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use spanwright_core::{ErrorKind, NoopObserver, Pressure, Receipt};
+use spanwright_core::{ErrorKind, LossCounts, Pressure, Receipt};
 
 use super::*;
 use crate::collect::{Class, Encoded, EncodedRequest};
@@ -23,6 +23,19 @@ struct Rig {
     under_way: Vec<(usize, RequestId, EncodedRequest)>,
     is_stopped: bool,
     reports: Arc<Mutex<Vec<Report>>>,
+    told: Arc<Told>,
+}
+
+/// The losses that an observer hears of.
+#[derive(Default)]
+struct Told(Mutex<LossCounts>);
+
+impl Observer for Told {
+    fn event(&self, event: &Event<'_>) {
+        if let Event::Lost { reason, items } = event {
+            self.0.lock().unwrap().add(*reason, *items);
+        }
+    }
 }
 
 /// Items of value 1 are of high priority; the affinity is the value's too.
@@ -52,7 +65,8 @@ impl Rig {
         let names: Vec<Arc<str>> = (0..outlets).map(|n| Arc::from(format!("receiver/{n}"))).collect();
         let sizer = Box::new(Fixed::new(config.max_export_batch_size()));
         let monitor = QueueMonitor::new(Arc::clone(&intake.bound), high, low);
-        let observer = Arc::new(NoopObserver);
+        let told = Arc::new(Told::default());
+        let observer = Arc::clone(&told) as Arc<dyn Observer>;
         let engine = Engine::new(Arc::clone(&intake), &names, sizer, observer, monitor, Random::seeded(1));
         let now = spanwright_core::ManualClock::new();
         let now = spanwright_core::Clock::now(&now);
@@ -63,6 +77,7 @@ impl Rig {
             under_way: Vec::new(),
             is_stopped: false,
             reports: Arc::default(),
+            told,
         }
     }
 
@@ -369,6 +384,23 @@ fn an_item_that_cannot_be_encoded_is_counted_and_the_next_one_is_not_harmed() {
     rig.flush(SECOND);
     rig.poll();
     assert_eq!(crate::testing::read(&rig.under_way[0].2.batch), [NORMAL, NORMAL]);
+}
+
+#[test]
+fn an_observer_hears_of_every_loss_once() {
+    let mut rig = Rig::new(&config(), 1);
+    rig.end(110, NORMAL);
+    rig.end(2, (0, 255, 1));
+    rig.end_on_thread(5, NORMAL);
+    for _ in 0..3 {
+        rig.flush(SECOND);
+        rig.answer_all(|_| Err(ExportError::new(ErrorKind::Permanent, "INVALID_ARGUMENT", "")));
+        rig.end(1, (0, 255, 1));
+    }
+    rig.shutdown(SECOND);
+    rig.poll();
+    assert_eq!(*rig.told.0.lock().unwrap(), rig.check().ledger(0).lost);
+    assert_eq!(lost(&rig, LossReason::QueueFull), 15 + 2);
 }
 
 #[test]

@@ -18,7 +18,7 @@ mod slot;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use spanwright_core::{Ledger, LossReason, Pressure, Priority};
+use spanwright_core::{Ledger, LossCounts, LossReason, Pressure, Priority};
 
 pub(crate) use self::bell::{Bell, Call};
 use self::books::Books;
@@ -93,6 +93,10 @@ impl<C: Collect> Intake<C> {
     }
 
     fn register(&self) -> Arc<Slot<C>> {
+        // Nobody sweeps a closed queue: threads that come and go now would leave their slots behind.
+        if self.closed.load(Ordering::Relaxed) {
+            return Arc::clone(&self.shared_slot);
+        }
         let slot = Arc::new(Slot::new());
         self.registry.lock().push(Arc::clone(&slot));
         slot
@@ -202,8 +206,8 @@ impl<C: Collect> Intake<C> {
 
     /// Seals every open chunk, and forgets threads that are no more. Everything pushed before the call is ready after it.
     ///
-    /// The answer is the epoch that it belongs to at the latest; what is pushed from now on belongs to a later one.
-    pub(crate) fn sweep(&self) -> Epoch {
+    pub(crate) fn sweep(&self) -> Swept {
+        let mut lost = LossCounts::default();
         let mut registry = self.registry.lock();
         registry.retain(|slot| {
             let mut state = slot.lock();
@@ -217,14 +221,18 @@ impl<C: Collect> Intake<C> {
             let abandoned = Arc::strong_count(slot) == 1;
             if abandoned {
                 self.books.lock().retired += state.counts;
+            } else {
+                lost += state.counts.lost;
             }
             !abandoned
         });
         drop(registry);
         let mut books = self.books.lock();
+        lost += books.retired.lost;
+        lost += books.evicted;
         let epoch = books.epoch;
         books.epoch += 1;
-        epoch
+        Swept { epoch, lost }
     }
 
     /// Refuses everything from now on; what came before is still there, see [`sweep`](Self::sweep).
@@ -273,6 +281,14 @@ impl<C: Collect> Intake<C> {
             threads: slots.len() - 1,
         }
     }
+}
+
+/// What a sweep found.
+pub(crate) struct Swept {
+    /// What was pushed before belongs to this epoch at the latest; what is pushed afterwards belongs to a later one.
+    pub(crate) epoch: Epoch,
+    /// All that was ever lost before a request was made of it.
+    pub(crate) lost: LossCounts,
 }
 
 /// Every count at one moment.

@@ -43,13 +43,13 @@ fn a_sweep_covers_everything_that_was_pushed_before_it() {
             }
         });
         let was_pushed = pushed.load(Ordering::Acquire);
-        let epoch = intake.sweep();
+        let epoch = intake.sweep().epoch;
         let covered = intake.books().items_until(epoch);
         if was_pushed {
             assert!(covered >= 1, "the flush missed an item that ended before it");
         }
         producer.join().unwrap();
-        let epoch = intake.sweep();
+        let epoch = intake.sweep().epoch;
         assert_eq!(intake.books().items_until(epoch), 2);
     });
 }
@@ -64,7 +64,7 @@ fn what_is_pushed_while_the_queue_closes_is_taken_or_refused() {
             move || push(&intake, &slot, 1)
         });
         intake.close();
-        let epoch = intake.sweep();
+        let epoch = intake.sweep().epoch;
         let covered = intake.books().items_until(epoch);
         let was_taken = producer.join().unwrap();
         assert_eq!(
