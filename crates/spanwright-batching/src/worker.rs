@@ -15,7 +15,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Sleep, sleep_until, timeout};
 
 use crate::collect::Collect;
-use crate::engine::{Action, Engine, Reply, RequestId};
+use crate::engine::{Action, Engine, FAR, Reply, RequestId};
 use crate::intake::{Call, Intake};
 
 /// Takes requests of one kind to a destination.
@@ -145,7 +145,7 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
                 reply,
             } in self.worker.commands.take()
             {
-                let deadline = now + timeout;
+                let deadline = now + timeout.min(FAR);
                 if is_shutdown {
                     self.worker.engine.shutdown(now, deadline, reply);
                 } else {

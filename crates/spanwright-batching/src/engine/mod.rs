@@ -15,7 +15,7 @@ mod outcome;
 mod outlet;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
 use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority};
@@ -30,6 +30,9 @@ use crate::collect::{Collect, Piece};
 use crate::intake::{Epoch, Intake, Swept};
 use crate::monitor::QueueMonitor;
 use crate::sizer::BatchSizer;
+
+/// As long as anybody means who asks for a wait without end: a clock goes this far, but not as far as `Duration::MAX`.
+pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 pub(crate) struct Engine<C: Collect> {
     intake: Arc<Intake<C>>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::FAR;
 use super::backoff::{Backoff, Random};
 use crate::config::Limits;
 use crate::intake::{Bound, Epoch};
@@ -212,6 +213,7 @@ impl<R> Outlet<R> {
         server_delay: Option<Duration>,
         random: &mut Random,
     ) -> bool {
+        let server_delay = server_delay.map(|delay| delay.min(FAR));
         let server_until = now + server_delay.unwrap_or_default();
         let since = match &mut self.reach {
             // One of several that were under way when it went away: one failure, not many.
