@@ -12,6 +12,7 @@ use crate::notice;
 use crate::otel::SdkSettings;
 #[cfg(feature = "_transport")]
 use crate::otlp::OtlpSettings;
+use crate::own_thread::OwnThread;
 use crate::pipeline::{Inner, Pipeline, State};
 use crate::settings::Settings;
 
@@ -190,7 +191,7 @@ impl PipelineBuilder {
         let (processor, provider) = match state {
             State::Exporting => {
                 for (name, exporter) in exporters {
-                    processor = processor.with_exporter(name, exporter);
+                    processor = processor.with_exporter(name, OwnThread(exporter));
                 }
                 let processor = processor.spawn()?;
                 let provider = self.sdk.provider(&settings, resource.clone(), Some(processor.clone()));

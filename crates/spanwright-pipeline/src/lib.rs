@@ -42,6 +42,7 @@
 //!   down from anywhere: from async code, from its runtime's only thread, from `Drop`.
 //! - Spans that end after [`Pipeline::shutdown`] are counted as lost. They would be lost in silence after the SDK's own
 //!   `SdkTracerProvider::shutdown`: do not call that.
+//! - The delivery of spans makes no spans, at whatever level the libraries below are traced.
 //! - Code wins over the environment, and a variable that cannot be used is told and never stops a program.
 //!
 //! # Features and MSRV
@@ -65,6 +66,7 @@ mod notice;
 mod otel;
 #[cfg(feature = "_transport")]
 mod otlp;
+mod own_thread;
 mod pipeline;
 mod settings;
 

@@ -4,20 +4,22 @@ use std::env;
 use std::time::Duration;
 
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::trace::{Link, SpanId, SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 pub(crate) use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{
-    IdGenerator, RandomIdGenerator, Sampler, ShouldSample, Span, SpanData, SpanLimits, SpanProcessor,
+    IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SamplingResult, ShouldSample, Span, SpanData,
+    SpanLimits, SpanProcessor,
 };
 pub(crate) use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use spanwright_batching::BatchSpanProcessor;
 use spanwright_otlp::SpanEncoder;
 
 use crate::builder::PipelineBuilder;
+use crate::own_thread;
 use crate::settings::{Limits, Propagator, Root, SERVICE_NAME, Sampling, Settings};
 
 /// The one processor that a provider gets from us.
@@ -97,7 +99,7 @@ impl SdkSettings {
     ) -> SdkTracerProvider {
         let builder = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_sampler(self.sampler.unwrap_or_else(|| sampler(settings.sampling)))
+            .with_sampler(NotOurOwn(self.sampler.unwrap_or_else(|| sampler(settings.sampling))))
             .with_id_generator(BoxIdGenerator(
                 self.id_generator.unwrap_or_else(|| Box::<RandomIdGenerator>::default()),
             ))
@@ -162,6 +164,32 @@ fn unknown_service() -> String {
         || "unknown_service".to_owned(),
         |name| format!("unknown_service:{name}"),
     )
+}
+
+/// Samples what another sampler says, but nothing on a thread that delivers; see [`own_thread`].
+#[derive(Clone, Debug)]
+struct NotOurOwn(Box<dyn ShouldSample>);
+
+impl ShouldSample for NotOurOwn {
+    fn should_sample(
+        &self,
+        parent_context: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        span_kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        if own_thread::delivers() {
+            return SamplingResult {
+                decision: SamplingDecision::Drop,
+                attributes: Vec::new(),
+                trace_state: TraceState::NONE,
+            };
+        }
+        self.0
+            .should_sample(parent_context, trace_id, name, span_kind, attributes, links)
+    }
 }
 
 /// The pipeline's processor, as the provider has it.

@@ -127,7 +127,7 @@ impl Pipeline {
     }
 
     /// Delivers every span that ended before the call, on any thread, and waits for that, for at most `timeout`. The report says
-    /// what became of each of them, at every destination.
+    /// for every destination what became of those that it did not have yet. What was settled before is in [`stats`](Self::stats).
     ///
     /// Blocks the calling thread but needs nothing of it: it may be a runtime's only one. In async code
     /// [`flush_async`](Self::flush_async) lets others run meanwhile.
