@@ -28,10 +28,12 @@ Where is every span?
   rejects in a request that it otherwise takes cannot be seen.
 
 What did it cost?
-  cpu_ns_per_span is CPU time per exported span: of the whole process, without the receiver's thread, and without what the
-  same load costs when every span is dropped where it ends. The latter is measured for two seconds before (the calibration).
-  It is the difference of two large figures, so it is noisy: the figure behind it says how much, as twice its standard
-  error. Busy neighbours make it worse, more load makes it better. For figures to rely on there are the benches.
+  cpu_ns_per_span is CPU time per exported span, in two parts. On the service's threads: what the end of a span takes there
+  (one of seven is timed), less what it takes when spans are dropped where they end, which is measured before for two seconds
+  at the same rate (the calibration). On the pipeline's threads: what the process used, less the threads of the service, of
+  its load and of the receiver. It has all encoding, compression and sending, and the kernel's part of them. It has not what
+  a pipeline costs elsewhere by filling caches or the allocator. Expect a tenth more or less from run to run, and more on a
+  busy machine. For figures to rely on there are the benches.
 
 Exit code
   0  every span that ended was exported

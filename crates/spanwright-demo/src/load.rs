@@ -93,7 +93,7 @@ impl Load {
             // Connections end when the load does, so this one has failed.
             Some(ended) = connections.join_next() => ended??,
         }
-        let duration = start.elapsed();
+        let duration = start.elapsed().min(duration);
         due.close();
         while let Some(ended) = connections.join_next().await {
             ended??;

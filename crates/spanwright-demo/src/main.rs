@@ -35,7 +35,6 @@ use std::process::ExitCode;
 
 use self::args::{Args, Command};
 use self::failure::Failure;
-use self::interrupt::Interrupt;
 use self::run::{Outcome, Runner};
 
 const INCOMPLETE: u8 = 1;
@@ -60,13 +59,7 @@ fn main() -> ExitCode {
 
 /// Runs what was asked for and reports it. Says whether every span has arrived.
 fn demo(args: &Args) -> Result<bool, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let interrupt = Interrupt::listen(&runtime);
-    let runner = Runner {
-        args,
-        runtime,
-        interrupt,
-    };
+    let runner = Runner::new(args)?;
     let baseline = if args.calibrates { runner.calibrate()? } else { None };
     let outcomes = args.kinds.iter().map(|kind| runner.run(*kind, baseline));
     let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;

@@ -1,115 +1,106 @@
-//! CPU time: what the process used, and what of it one exported span cost.
+//! CPU time: what of it one exported span cost.
+//!
+//! A span is paid for in two places. On the thread of the service that ends it: that is measured for some of the spans, one by one,
+//! and what the end takes without any pipeline is taken off. And on the threads of the pipeline: that is what the process used
+//! and none of the others did. All clocks are CPU clocks, so that neighbours on the machine hardly matter.
+//!
+//! The usual way, the same load with and without a pipeline, gives the difference of two figures that are a hundred times larger,
+//! and on a machine that has other things to do nothing but noise.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The CPU time of a thread, as that thread reported it last.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ThreadClock(Arc<AtomicU64>);
-
-/// Reads the process's clock now and then, while requests are counted.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    /// Not a part of what is measured.
-    receiver: ThreadClock,
-    samples: Vec<Sample>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Sample {
-    requests: u64,
-    cpu: Duration,
-}
-
-/// The CPU time of one request, in nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct PerRequest {
-    mean: f64,
-    /// Of the mean.
-    standard_error: f64,
-}
-
 /// The CPU time of one exported span, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cost {
-    pub(crate) per_span: f64,
-    /// The true value lies within so much of it, 19 times of 20, as far as chance goes.
-    pub(crate) uncertainty: f64,
+    /// What its end added on the service's threads.
+    pub(crate) service: f64,
+    /// On the pipeline's threads.
+    pub(crate) pipeline: f64,
 }
 
-impl ThreadClock {
-    /// Called on the thread that it is about.
-    pub(crate) fn report(&self) {
-        if let Some(cpu) = clock::thread() {
-            // Relaxed: a figure by itself.
-            self.0.store(cpu.as_nanos() as u64, Ordering::Relaxed);
-        }
-    }
+/// The threads that are not the pipeline's. They report what they used, for nobody else can read their clocks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OtherThreads(Arc<AtomicU64>);
 
-    fn read(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
-    }
+/// Times the end of spans.
+#[derive(Debug, Default)]
+pub(crate) struct EndMeter {
+    seen: AtomicU64,
+    timed: AtomicU64,
+    nanos: AtomicU64,
 }
 
-impl Meter {
-    pub(crate) fn new(receiver: ThreadClock) -> Self {
-        Self {
-            receiver,
-            samples: Vec::new(),
-        }
-    }
+/// Most spans end untimed: reading the clock takes longer than what it measures. A prime, so that it does not fall into step with
+/// anything that happens every so many spans.
+const TIMED_ONE_OF: u64 = 7;
 
-    /// Notes how much time was used for the `requests` so far.
-    pub(crate) fn sample(&mut self, requests: u64) {
-        if let Some(process) = clock::process() {
-            let cpu = process.saturating_sub(self.receiver.read());
-            self.samples.push(Sample { requests, cpu });
-        }
-    }
-
-    /// Forgets what was before now: the first requests pay for what is only done once.
-    pub(crate) fn restart(&mut self) {
-        self.samples.clear();
-    }
-
-    /// From the first sample to the last; the spread is that of the intervals between. `None` if there are fewer than two
-    /// intervals with requests in them.
-    pub(crate) fn per_request(&self) -> Option<PerRequest> {
-        let mean = per_request(self.samples.first()?, self.samples.last()?)?;
-        let intervals: Vec<f64> = self
-            .samples
-            .windows(2)
-            .filter_map(|pair| per_request(&pair[0], &pair[1]))
-            .collect();
-        let count = intervals.len() as f64;
-        let middle = intervals.iter().sum::<f64>() / count;
-        let squares: f64 = intervals.iter().map(|value| (value - middle).powi(2)).sum();
-        let standard_error = (squares / (count - 1.0) / count).sqrt();
-        (intervals.len() > 1).then_some(PerRequest { mean, standard_error })
-    }
+thread_local! {
+    /// What this thread has reported.
+    static REPORTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 impl Cost {
-    /// What remains of `run` when `baseline`, the same load without export, is taken away.
-    pub(crate) fn of(run: PerRequest, baseline: PerRequest, requests: u64, exported: u64) -> Option<Self> {
-        let scale = requests as f64 / exported as f64;
-        let standard_error = run.standard_error.hypot(baseline.standard_error);
-        (exported > 0).then_some(Self {
-            per_span: (run.mean - baseline.mean) * scale,
-            uncertainty: 2.0 * standard_error * scale,
+    /// `pipeline`: used by its threads in all. `end` and `baseline`: nanoseconds that an end took, with and without it.
+    pub(crate) fn of(pipeline: Duration, end: f64, baseline: f64, ended: u64, exported: u64) -> Option<Self> {
+        let exported_spans = exported as f64;
+        (exported > 0).then(|| Self {
+            service: (end - baseline) * ended as f64 / exported_spans,
+            pipeline: pipeline.as_nanos() as f64 / exported_spans,
         })
     }
 
-    /// Whether it can be told from nothing.
-    pub(crate) fn is_significant(&self) -> bool {
-        self.per_span > self.uncertainty
+    pub(crate) fn total(&self) -> f64 {
+        self.service + self.pipeline
     }
 }
 
-fn per_request(from: &Sample, to: &Sample) -> Option<f64> {
-    let requests = to.requests - from.requests;
-    (requests > 0).then(|| to.cpu.saturating_sub(from.cpu).as_nanos() as f64 / requests as f64)
+impl OtherThreads {
+    /// Called on each of these threads, at the latest when it has nothing to do.
+    pub(crate) fn report(&self) {
+        if let Some(now) = clock::thread() {
+            let used = now.saturating_sub(REPORTED.replace(now));
+            // Relaxed, here and everywhere below: figures by themselves.
+            self.0.fetch_add(used.as_nanos() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// What all threads but these have used, by now. Right while these have nothing to do. Called on one of them.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        self.report();
+        let others = Duration::from_nanos(self.0.load(Ordering::Relaxed));
+        Some(clock::process()?.saturating_sub(others))
+    }
+}
+
+impl EndMeter {
+    /// Runs `end`, and times it now and then.
+    pub(crate) fn time(&self, end: impl FnOnce()) {
+        let is_timed = self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIMED_ONE_OF);
+        let Some(start) = is_timed.then(clock::thread).flatten() else {
+            return end();
+        };
+        end();
+        if let Some(now) = clock::thread() {
+            let used = now.saturating_sub(start);
+            self.nanos.fetch_add(used.as_nanos() as u64, Ordering::Relaxed);
+            self.timed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Nanoseconds that an end took on average. `None` if none was timed.
+    pub(crate) fn mean(&self) -> Option<f64> {
+        let (nanos, timed) = (self.nanos.load(Ordering::Relaxed), self.timed.load(Ordering::Relaxed));
+        (timed > 0).then(|| nanos as f64 / timed as f64)
+    }
+
+    /// Forgets what was before: the first ends pay for what is only done once.
+    pub(crate) fn restart(&self) {
+        self.nanos.store(0, Ordering::Relaxed);
+        self.timed.store(0, Ordering::Relaxed);
+    }
 }
 
 #[cfg(unix)]
@@ -145,70 +136,60 @@ mod clock {
 mod tests {
     use super::*;
 
-    fn meter(samples: &[(u64, u64)]) -> Meter {
-        let samples = samples.iter().map(|&(requests, cpu)| Sample {
-            requests,
-            cpu: Duration::from_nanos(cpu),
-        });
-        Meter {
-            receiver: ThreadClock::default(),
-            samples: samples.collect(),
-        }
-    }
-
     #[test]
-    fn a_request_costs_what_all_of_them_do_and_the_intervals_tell_how_sure_that_is() {
-        // 10, 30 and 20 each; at the end 30 more after the last request.
-        let measured = meter(&[(5, 1_000), (10, 1_050), (15, 1_200), (20, 1_300), (20, 1_330)])
-            .per_request()
-            .unwrap();
-        assert_eq!(measured.mean, 22.0);
-        assert!(
-            (measured.standard_error - 10.0 / 3_f64.sqrt()).abs() < 1e-9,
-            "{measured:?}"
-        );
-    }
-
-    #[test]
-    fn one_interval_says_nothing_of_the_spread() {
-        assert_eq!(meter(&[(0, 0), (5, 100)]).per_request(), None);
-        assert_eq!(meter(&[]).per_request(), None);
-    }
-
-    #[test]
-    fn a_span_costs_what_the_baseline_does_not() {
-        let run = PerRequest {
-            mean: 50_000.0,
-            standard_error: 300.0,
-        };
-        let baseline = PerRequest {
-            mean: 46_000.0,
-            standard_error: 400.0,
-        };
-        let cost = Cost::of(run, baseline, 100, 400).unwrap();
+    fn a_span_pays_for_both_places_and_for_those_that_were_lost() {
+        let cost = Cost::of(Duration::from_micros(100), 700.0, 400.0, 1_000, 500).unwrap();
         assert_eq!(
             cost,
             Cost {
-                per_span: 1_000.0,
-                uncertainty: 250.0
+                service: 600.0,
+                pipeline: 200.0
             }
         );
-        assert!(cost.is_significant());
-        assert!(!Cost::of(baseline, run, 100, 400).unwrap().is_significant());
-        assert_eq!(Cost::of(run, baseline, 100, 0), None);
+        assert_eq!(cost.total(), 800.0);
+        assert_eq!(Cost::of(Duration::from_micros(100), 700.0, 400.0, 1_000, 0), None);
     }
 
     #[cfg(unix)]
     #[test]
-    fn what_the_receiver_used_is_taken_off() {
-        let clock = ThreadClock::default();
-        let mut meter = Meter::new(clock.clone());
-        meter.sample(0);
-        assert!(meter.samples[0].cpu > Duration::ZERO);
-        clock.report();
-        assert!(clock.read() > Duration::ZERO);
-        clock.0.store(u64::MAX, Ordering::Relaxed);
-        meter.sample(0);
-        assert_eq!(meter.samples[1].cpu, Duration::ZERO);
+    fn one_end_of_seven_is_timed_and_every_one_happens() {
+        let (meter, ends) = (EndMeter::default(), Cell::new(0));
+        for _ in 0..70 {
+            meter.time(|| {
+                ends.set(ends.get() + 1);
+                work(Duration::from_micros(20));
+            });
+        }
+        assert_eq!((ends.get(), meter.timed.load(Ordering::Relaxed)), (70, 10));
+        assert!(meter.mean().unwrap() > 20_000.0, "{meter:?}");
+        meter.restart();
+        assert_eq!(meter.mean(), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_thread_reported_is_not_of_the_rest() {
+        let others = OtherThreads::default();
+        others.report();
+        let reported = || others.0.load(Ordering::Relaxed);
+        let before = reported();
+        work(Duration::from_millis(2));
+        others.report();
+        assert!(
+            reported() - before >= 2_000_000,
+            "only what is new: {} after {before}",
+            reported()
+        );
+        others.0.store(u64::MAX, Ordering::Relaxed);
+        others
+            .0
+            .fetch_sub(clock::process().unwrap().as_nanos() as u64, Ordering::Relaxed);
+        assert_eq!(others.rest(), Some(Duration::ZERO));
+    }
+
+    /// Keeps this thread busy.
+    fn work(cpu: Duration) {
+        let start = clock::thread().unwrap();
+        while clock::thread().unwrap() - start < cpu {}
     }
 }

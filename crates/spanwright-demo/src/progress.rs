@@ -9,7 +9,6 @@ use crate::table::grouped;
 /// A line each second on standard error; on a terminal always the same one.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    name: String,
     is_terminal: bool,
     /// How much of the terminal's line is written on.
     width: usize,
@@ -25,9 +24,11 @@ pub(crate) struct Reading {
 }
 
 impl Progress {
-    pub(crate) fn new(name: impl Into<String>) -> Self {
+    /// Begins with a line that says what is about to run.
+    pub(crate) fn begin(title: &str) -> Self {
+        // A closed standard error is no reason not to run.
+        let _ = writeln!(stderr(), "{title}");
         Self {
-            name: name.into(),
             is_terminal: stderr().is_terminal(),
             width: 0,
             last: Reading::default(),
@@ -35,7 +36,7 @@ impl Progress {
     }
 
     pub(crate) fn show(&mut self, reading: Reading) {
-        let text = line(&self.name, &self.last, &reading);
+        let text = line(&self.last, &reading);
         self.last = reading;
         self.write(&text);
     }
@@ -44,12 +45,12 @@ impl Progress {
     pub(crate) fn finish(&mut self) {
         if self.is_terminal && self.width > 0 {
             self.width = 0;
-            eprintln!();
+            let _ = writeln!(stderr());
         }
     }
 
     fn write(&mut self, text: &str) {
-        // A closed standard error is no reason to end the load.
+        // Nor to end.
         let _ = if self.is_terminal {
             let width = self.width;
             self.width = text.chars().count();
@@ -61,7 +62,7 @@ impl Progress {
 }
 
 /// Rates are those since the last line, the rest is as it is.
-fn line(name: &str, last: &Reading, now: &Reading) -> String {
+fn line(last: &Reading, now: &Reading) -> String {
     let seconds = (now.elapsed - last.elapsed).as_secs_f64();
     let per_second = |from: u64, to: u64| {
         let rate = if seconds > 0.0 {
@@ -78,17 +79,18 @@ fn line(name: &str, last: &Reading, now: &Reading) -> String {
     } = &now.snapshot;
     let requests = per_second(last.requests, now.requests);
     let elapsed = now.elapsed.as_secs_f64().round();
-    let mut text = format!("{name} {elapsed:>4} s  {requests:>8} requests/s");
+    let mut text = format!("{elapsed:>4} s  {requests:>6} requests/s");
     // Without a pipeline nobody counts spans.
     if account.ended > 0 {
         let spans = per_second(last.snapshot.account.ended, account.ended);
+        // Of what is pending, that which waits; or which was lost, where nobody can tell yet.
         let queue = match queue {
-            Some(spans) => format!("queue {:>6}", grouped(*spans)),
-            None => format!("queued or lost {:>6}", grouped(account.pending)),
+            Some(spans) => grouped(*spans),
+            None => format!("≤ {}", grouped(account.pending)),
         };
         let lost = grouped(account.lost_total());
         text.push_str(&format!(
-            "  {spans:>9} spans/s  {queue}  in flight {in_flight:>2}  lost {lost}"
+            "  {spans:>7} spans/s  queue {queue:>6}  in flight {in_flight:>2}  lost {lost}"
         ));
     }
     text
@@ -121,24 +123,20 @@ mod tests {
     #[test]
     fn rates_are_those_since_the_last_line() {
         assert_eq!(
-            line(
-                "stock",
-                &reading(2, 1_000, 5_000, Some(0)),
-                &reading(4, 5_000, 29_000, Some(12))
-            ),
-            "stock    4 s     2 000 requests/s     12 000 spans/s  queue     12  in flight  2  lost 3"
+            line(&reading(2, 1_000, 5_000, Some(0)), &reading(4, 5_000, 29_000, Some(12))),
+            "   4 s   2 000 requests/s   12 000 spans/s  queue     12  in flight  2  lost 3"
         );
     }
 
     #[test]
-    fn a_queue_that_cannot_be_seen_is_called_what_it_may_be() {
-        let text = line("stock", &Reading::default(), &reading(1, 1_000, 5_000, None));
-        assert!(text.contains("  queued or lost     17  in flight  2"), "{text}");
+    fn a_queue_that_cannot_be_seen_holds_at_most_what_is_missing() {
+        let text = line(&Reading::default(), &reading(1, 1_000, 5_000, None));
+        assert!(text.contains("  queue   ≤ 17  in flight  2"), "{text}");
     }
 
     #[test]
     fn without_a_pipeline_only_requests_are_shown() {
-        let text = line("calibration", &Reading::default(), &reading(1, 1_000, 0, None));
-        assert_eq!(text, "calibration    1 s     1 000 requests/s");
+        let text = line(&Reading::default(), &reading(1, 1_000, 0, None));
+        assert_eq!(text, "   1 s   1 000 requests/s");
     }
 }

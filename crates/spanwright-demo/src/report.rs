@@ -26,16 +26,48 @@ pub(crate) fn json(outcomes: &[Outcome]) -> String {
 
 /// Where every span is, and what it cost.
 pub(crate) fn table(outcomes: &[Outcome], args: &Args) -> String {
-    let mut table = Table::new(outcomes.iter().map(|outcome| outcome.kind.to_string()).collect());
-    load_rows(&mut table, outcomes);
-    span_rows(&mut table, outcomes);
-    cost_rows(&mut table, outcomes, args);
+    let mut columns = Columns::new(outcomes);
+    load_rows(&mut columns);
+    span_rows(&mut columns);
+    cost_rows(&mut columns, args);
     let notes: String = outcomes
         .iter()
         .flat_map(|outcome| notes(outcome, args))
         .map(|note| format!("{note}\n"))
         .collect();
-    format!("\n{}\n\n{table}\n{notes}", way(args))
+    format!("\n{}\n\n{}\n{notes}", way(args), columns.table)
+}
+
+/// A table with a column for each run.
+struct Columns<'a> {
+    outcomes: &'a [Outcome],
+    table: Table,
+}
+
+impl<'a> Columns<'a> {
+    fn new(outcomes: &'a [Outcome]) -> Self {
+        let table = Table::new(outcomes.iter().map(|outcome| outcome.kind.to_string()).collect());
+        Self { outcomes, table }
+    }
+
+    fn count(&mut self, label: &str, note: &'static str, of: impl Fn(&Outcome) -> u64) {
+        self.text(label, note, |outcome| grouped(of(outcome)));
+    }
+
+    fn figure(&mut self, label: &str, note: &'static str, of: impl Fn(&Outcome) -> Option<String>) {
+        self.text(label, note, |outcome| {
+            of(outcome).unwrap_or_else(|| "not known".to_owned())
+        });
+    }
+
+    fn text(&mut self, label: &str, note: &'static str, of: impl Fn(&Outcome) -> String) {
+        self.table.row(label, self.outcomes.iter().map(of), note);
+    }
+
+    /// Whether the receiver is ours to ask.
+    fn has_received(&self) -> bool {
+        self.outcomes.iter().all(|outcome| outcome.received.is_some())
+    }
 }
 
 fn document(outcome: &Outcome) -> Value {
@@ -64,8 +96,10 @@ fn document(outcome: &Outcome) -> Value {
         "requests_failed": load.failed,
         "requests_served": outcome.served,
         "duration_s": load.duration.as_secs_f64(),
-        "cpu_ns_per_span": cost.map(|cost| cost.per_span.round()),
-        "cpu_ns_per_span_uncertainty": cost.map(|cost| cost.uncertainty.round()),
+        "cpu_ns_per_span": cost.map(|cost| cost.total().round()),
+        "cpu_ns_per_span_on_service_threads": cost.map(|cost| cost.service.round()),
+        "cpu_ns_per_span_on_pipeline_threads": cost.map(|cost| cost.pipeline.round()),
+        "last_failure": outcome.trouble,
         "shutdown_error": outcome.complaint,
     })
 }
@@ -78,87 +112,69 @@ fn way(args: &Args) -> String {
     format!("Over {protocol}, compression {compression}, to {receiver}.")
 }
 
-fn load_rows(table: &mut Table, outcomes: &[Outcome]) {
-    let count = |of: fn(&Outcome) -> u64| outcomes.iter().map(move |outcome| grouped(of(outcome)));
-    table.title("What was done?");
-    table.row("requests", count(|outcome| outcome.load.answered), "");
-    table.row(
-        "a second",
-        count(|outcome| per_second(outcome.load.answered, outcome)),
-        "",
-    );
-    table.row(
-        "failed",
-        count(|outcome| outcome.load.failed),
-        "by the service, as they should",
-    );
-    table.row(
-        "spans a second",
-        count(|outcome| per_second(outcome.account.ended, outcome)),
-        "",
-    );
+fn load_rows(columns: &mut Columns<'_>) {
+    columns.table.title("What was done?");
+    columns.count("requests", "", |outcome| outcome.load.answered);
+    columns.count("a second", "", |outcome| per_second(outcome.load.answered, outcome));
+    columns.count("failed", "by the service, as they should", |outcome| {
+        outcome.load.failed
+    });
+    columns.count("spans a second", "", |outcome| {
+        per_second(outcome.account.ended, outcome)
+    });
 }
 
-fn span_rows(table: &mut Table, outcomes: &[Outcome]) {
-    let count = |of: fn(&Outcome) -> u64| outcomes.iter().map(move |outcome| grouped(of(outcome)));
-    table.title("Where is every span?");
-    table.row("ended", count(|outcome| outcome.account.ended), "");
-    table.row("exported", count(|outcome| outcome.account.exported), "");
-    table.row("rejected", count(|outcome| outcome.account.rejected), "");
-    table.row("lost", count(|outcome| outcome.account.lost_total()), "");
-    let reasons: BTreeSet<_> = outcomes
-        .iter()
-        .flat_map(|outcome| outcome.account.lost.keys())
-        .collect();
-    for reason in reasons {
-        let lost = |outcome: &Outcome| outcome.account.lost.get(reason).copied().unwrap_or(0);
-        table.row(
-            format!("  {reason}"),
-            outcomes.iter().map(|outcome| grouped(lost(outcome))),
-            "",
-        );
+fn span_rows(columns: &mut Columns<'_>) {
+    columns.table.title("Where is every span?");
+    columns.count("ended", "", |outcome| outcome.account.ended);
+    columns.count("exported", "", |outcome| outcome.account.exported);
+    columns.count("rejected", "", |outcome| outcome.account.rejected);
+    columns.count("lost", "", |outcome| outcome.account.lost_total());
+    let reasons = columns.outcomes.iter().flat_map(|outcome| outcome.account.lost.keys());
+    for reason in reasons.collect::<BTreeSet<_>>() {
+        columns.count(&format!("  {reason}"), "", |outcome| {
+            outcome.account.lost.get(reason).copied().unwrap_or(0)
+        });
     }
-    table.row("pending", count(|outcome| outcome.account.pending), "");
-    let holds = |outcome: &Outcome| match (outcome.kind, outcome.account.holds()) {
-        (Kind::Stock, _) => "not told",
-        (Kind::Spanwright, true) => "yes",
-        (Kind::Spanwright, false) => "NO",
-    };
+    columns.count("pending", "", |outcome| outcome.account.pending);
     let law = "ended = exported + rejected + lost + pending";
-    table.row("adds up", outcomes.iter().map(|outcome| holds(outcome).to_owned()), law);
-    if outcomes.iter().all(|outcome| outcome.received.is_some()) {
-        let received = count(|outcome| outcome.received.map_or(0, |received| received.spans));
-        table.row("received", received, "as the receiver counted");
+    columns.text("adds up", law, |outcome| {
+        let answer = match (outcome.kind, outcome.account.holds()) {
+            (Kind::Stock, _) => "not told",
+            (Kind::Spanwright, true) => "yes",
+            (Kind::Spanwright, false) => "NO",
+        };
+        answer.to_owned()
+    });
+    if columns.has_received() {
+        columns.count("received", "as the receiver counted", |outcome| {
+            outcome.received.map_or(0, |received| received.spans)
+        });
     }
 }
 
-fn cost_rows(table: &mut Table, outcomes: &[Outcome], args: &Args) {
-    let has_bytes = outcomes.iter().all(|outcome| outcome.received.is_some());
-    if !args.calibrates && !has_bytes {
-        return;
+fn cost_rows(columns: &mut Columns<'_>, args: &Args) {
+    if args.calibrates || columns.has_received() {
+        columns.table.title("What did it cost?");
     }
-    table.title("What did it cost?");
     if args.calibrates {
-        let per_span = |outcome: &Outcome| match outcome.cost {
-            None => "not known".to_owned(),
-            Some(cost) => format!("{:.0} ± {:.0} ns", cost.per_span, cost.uncertainty),
-        };
-        let note = "of the process, without receiver and without load";
-        table.row("CPU per exported span", outcomes.iter().map(per_span), note);
-        let share = |outcome: &Outcome| {
-            let (cost, seconds) = (outcome.cost?, outcome.load.duration.as_secs_f64());
-            Some(cost.per_span * outcome.account.exported as f64 / 1e9 / seconds * 100.0)
-        };
-        let share = |outcome: &Outcome| share(outcome).map_or("not known".to_owned(), |share| format!("{share:.1} %"));
-        table.row("of one core", outcomes.iter().map(share), "");
+        let nanos = |nanos: f64| format!("{nanos:.0} ns");
+        columns.figure("CPU per exported span", "see --help", |outcome| {
+            Some(nanos(outcome.cost?.total()))
+        });
+        columns.figure("  service's threads", "", |outcome| Some(nanos(outcome.cost?.service)));
+        columns.figure("  pipeline's threads", "", |outcome| {
+            Some(nanos(outcome.cost?.pipeline))
+        });
+        columns.figure("of one core", "", |outcome| {
+            Some(format!("{:.1} %", share_of_core(outcome)?))
+        });
     }
-    if has_bytes {
-        let bytes = |outcome: &Outcome| {
-            let received = outcome.received.filter(|received| received.spans > 0);
-            received.map_or(0, |received| received.bytes / received.spans)
-        };
-        let cells = outcomes.iter().map(|outcome| format!("{} B", grouped(bytes(outcome))));
-        table.row("bytes per span", cells, "of the requests, as sent");
+    if columns.has_received() {
+        columns.figure("bytes per span", "of the requests, as sent", |outcome| {
+            let received = outcome.received.filter(|received| received.spans > 0)?;
+            Some(format!("{} B", grouped(received.bytes / received.spans)))
+        });
     }
 }
 
@@ -188,6 +204,9 @@ fn notes(outcome: &Outcome, args: &Args) -> Vec<String> {
             "{kind}: the receiver has fewer spans than were exported, by the pipeline's word."
         ));
     }
+    if let Some(trouble) = &outcome.trouble {
+        notes.push(format!("{kind}: what failed last: {trouble}."));
+    }
     if let Some(complaint) = &outcome.complaint {
         notes.push(format!("{kind}: its shutdown said: {complaint}."));
     }
@@ -197,9 +216,6 @@ fn notes(outcome: &Outcome, args: &Args) -> Vec<String> {
             "{kind}: {asked} requests/s is too much for this machine, which did {did}: the load is what it can do, not what was asked for."
         ));
     }
-    if outcome.cost.is_some_and(|cost| !cost.is_significant()) {
-        notes.push(format!("{kind}: its cost is too small to be told from noise in this run; a higher --rate or a longer --duration shows it."));
-    }
     if *kind == Kind::Stock {
         notes.push(
             "stock: it has no account of its own; `--help` says how this one is made and what it cannot show."
@@ -207,6 +223,11 @@ fn notes(outcome: &Outcome, args: &Args) -> Vec<String> {
         );
     }
     notes
+}
+
+fn share_of_core(outcome: &Outcome) -> Option<f64> {
+    let nanos = outcome.cost?.total() * outcome.account.exported as f64;
+    Some(nanos / outcome.load.duration.as_nanos() as f64 * 100.0)
 }
 
 fn per_second(count: u64, outcome: &Outcome) -> u64 {

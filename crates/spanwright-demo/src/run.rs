@@ -1,18 +1,20 @@
 //! One run: a service, its load, a pipeline, a receiver; from the first request to the last span.
 
+use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use spanwright_testing::{Mode, Receiver, Reply};
-use tokio::runtime::Runtime;
-use tokio::time::{Instant, interval};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Instant, interval_at, sleep};
 
 use crate::account::Account;
 use crate::args::{Args, Kind, Protocol};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::load::{Load, Summary};
-use crate::measure::{Cost, Meter, PerRequest, ThreadClock};
+use crate::measure::{Cost, EndMeter, OtherThreads};
 use crate::pipelines::{self, Closing, Discard, Pipeline, Target};
 use crate::progress::{Progress, Reading};
 use crate::service::Service;
@@ -25,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) account: Account,
     /// What the pipeline said of its own shutdown.
     pub(crate) complaint: Option<String>,
+    /// Why an export failed last.
+    pub(crate) trouble: Option<String>,
     pub(crate) load: Summary,
     /// Requests that the service counted.
     pub(crate) served: u64,
@@ -44,55 +48,76 @@ pub(crate) struct Received {
 /// Runs loads one after the other.
 #[derive(Debug)]
 pub(crate) struct Runner<'a> {
-    pub(crate) args: &'a Args,
-    pub(crate) runtime: Runtime,
-    pub(crate) interrupt: Interrupt,
+    args: &'a Args,
+    runtime: Runtime,
+    interrupt: Interrupt,
+    others: OtherThreads,
 }
 
-/// How often the CPU clock is read. Every second time there is a line of progress.
-const TICK: Duration = Duration::from_millis(500);
-const TICKS_PER_LINE: u32 = 2;
+/// The requests before do not count for the calibration: they pay for what is only done once.
+const WARM_UP: Duration = Duration::from_millis(500);
+/// Short, for somebody is waiting.
+const CALIBRATION: Duration = Duration::from_secs(2);
+
+const LINE: Duration = Duration::from_secs(1);
 
 /// As long as the SDK's own default.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The calibration begins when all connections are there and the caches are warm, ..
-const WARM_UP: Duration = Duration::from_millis(500);
-/// .. and is short, for somebody is waiting.
-const CALIBRATION: Duration = Duration::from_secs(2);
-
-impl Runner<'_> {
-    /// What a request of this load costs when its spans are dropped where they end.
-    pub(crate) fn calibrate(&self) -> Result<Option<PerRequest>, Failure> {
-        let mut meter = Meter::new(ThreadClock::default());
-        let discard = Discard::start();
-        self.drive("calibration", &discard, WARM_UP + CALIBRATION, WARM_UP, &mut meter)?;
-        Ok(meter.per_request())
+impl<'a> Runner<'a> {
+    /// With a runtime for the services, and their load.
+    pub(crate) fn new(args: &'a Args) -> io::Result<Self> {
+        let others = OtherThreads::default();
+        let parking = others.clone();
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .on_thread_park(move || parking.report())
+            .build()?;
+        let interrupt = Interrupt::listen(&runtime);
+        Ok(Self {
+            args,
+            runtime,
+            interrupt,
+            others,
+        })
     }
 
-    /// The run itself.
-    pub(crate) fn run(&self, kind: Kind, baseline: Option<PerRequest>) -> Result<Outcome, Failure> {
-        let clock = ThreadClock::default();
+    /// What the end of a span takes when there is no pipeline, in nanoseconds.
+    pub(crate) fn calibrate(&self) -> Result<Option<f64>, Failure> {
+        let ends = Arc::new(EndMeter::default());
+        self.drive(
+            "calibration: the same load, its spans dropped where they end",
+            &Discard::start(),
+            WARM_UP + CALIBRATION,
+            WARM_UP,
+            &ends,
+        )?;
+        Ok(ends.mean())
+    }
+
+    /// The run itself. Its cost is known if the `baseline` is.
+    pub(crate) fn run(&self, kind: Kind, baseline: Option<f64>) -> Result<Outcome, Failure> {
         let receiver = match self.args.endpoint {
-            None => Some(receiver(clock.clone())?),
+            None => Some(receiver(self.others.clone())?),
             Some(_) => None,
         };
         let target = self.target(receiver.as_ref());
-        let pipeline = {
-            let _in_runtime = self.runtime.enter();
-            pipelines::start(kind, &target)?
-        };
-        let mut meter = Meter::new(clock);
+        let pipeline = pipelines::start(kind, &target)?;
+        let (ends, before) = (Arc::new(EndMeter::default()), self.others.rest());
         let name = kind.to_string();
-        let driven = self.drive(&name, &*pipeline, self.args.duration, Duration::ZERO, &mut meter);
+        let driven = self.drive(&name, &*pipeline, self.args.duration, Duration::ZERO, &ends);
         // Also after a load that failed: what it made is delivered.
-        let Closing { account, complaint } = pipeline.shutdown(SHUTDOWN_TIMEOUT);
+        let Closing {
+            account,
+            complaint,
+            trouble,
+        } = pipeline.shutdown(SHUTDOWN_TIMEOUT);
+        let after = self.others.rest();
         let (load, served) = driven?;
-        // What was left to deliver belongs to the cost as well.
-        meter.sample(load.answered);
-        let cost = baseline
-            .zip(meter.per_request())
-            .and_then(|(baseline, run)| Cost::of(run, baseline, load.answered, account.exported));
+        let cost = || {
+            let used = after?.saturating_sub(before?);
+            Cost::of(used, ends.mean()?, baseline?, account.ended, account.exported)
+        };
         let received = receiver.map(|receiver| {
             let counts = receiver.counts();
             Received {
@@ -103,12 +128,13 @@ impl Runner<'_> {
         Ok(Outcome {
             kind,
             target,
+            cost: cost(),
             account,
             complaint,
+            trouble,
             load,
             served,
             received,
-            cost,
         })
     }
 
@@ -128,33 +154,34 @@ impl Runner<'_> {
     /// Loads a service whose spans go to `pipeline`. When this returns, all of them have ended.
     fn drive(
         &self,
-        name: &str,
+        title: &str,
         pipeline: &dyn Pipeline,
         duration: Duration,
         warm_up: Duration,
-        meter: &mut Meter,
+        ends: &Arc<EndMeter>,
     ) -> Result<(Summary, u64), Failure> {
-        let mut progress = Progress::new(name);
+        let mut progress = Progress::begin(title);
         let driven = self.runtime.block_on(async {
-            let service = Service::spawn(pipeline.tracer()).await?;
+            let service = Service::spawn(pipeline.tracer(), Arc::clone(ends)).await?;
             let load = Load::new(service.address(), self.args.rate);
             let tally = load.tally();
+            let start = Instant::now();
             let mut running = pin!(load.run(duration, self.interrupt.clone().happened()));
-            let (start, mut ticks, mut clock) = (Instant::now(), 0, interval(TICK));
+            let mut warm = pin!(sleep(warm_up));
+            let mut is_warm = false;
+            let mut line = interval_at(start + LINE, LINE);
             let load = loop {
                 tokio::select! {
                     load = &mut running => break load?,
-                    _ = clock.tick() => {
-                        let (elapsed, requests) = (start.elapsed(), tally.answered());
-                        if elapsed < warm_up {
-                            meter.restart();
-                        }
-                        meter.sample(requests);
-                        if ticks > 0 && ticks % TICKS_PER_LINE == 0 {
-                            progress.show(Reading { elapsed, requests, snapshot: pipeline.snapshot() });
-                        }
-                        ticks += 1;
+                    () = &mut warm, if !is_warm => {
+                        is_warm = true;
+                        ends.restart();
                     }
+                    _ = line.tick() => progress.show(Reading {
+                        elapsed: start.elapsed(),
+                        requests: tally.answered(),
+                        snapshot: pipeline.snapshot(),
+                    }),
                 }
             };
             Ok((load, service.shutdown().await?))
@@ -177,11 +204,12 @@ impl Outcome {
     }
 }
 
-fn receiver(clock: ThreadClock) -> Result<Receiver, Failure> {
+/// Its thread is not the pipeline's.
+fn receiver(others: OtherThreads) -> io::Result<Receiver> {
     let receiver = Receiver::builder().with_mode(Mode::Count).spawn()?;
-    // Its thread's clock can only be read there, and this runs there, with each request.
+    // This runs on that thread, with each request.
     receiver.set_responder(move |_| {
-        clock.report();
+        others.report();
         Reply::ok()
     });
     Ok(receiver)

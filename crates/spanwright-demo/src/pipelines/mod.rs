@@ -3,6 +3,7 @@
 mod discard;
 mod ours;
 mod stock;
+mod trouble;
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) trait Pipeline: Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) account: Account,
-    /// Spans that wait to be put into a request, where the pipeline tells.
+    /// Spans that wait for a request, or for the receiver to come back; where the pipeline tells.
     pub(crate) queue: Option<u64>,
     /// Requests under way.
     pub(crate) in_flight: u64,
@@ -45,6 +46,8 @@ pub(crate) struct Closing {
     pub(crate) account: Account,
     /// What its own shutdown complained of.
     pub(crate) complaint: Option<String>,
+    /// Why an export failed last, if one did.
+    pub(crate) trouble: Option<String>,
 }
 
 /// Where a pipeline delivers to.
@@ -55,7 +58,7 @@ pub(crate) struct Target {
     pub(crate) compression: Compression,
 }
 
-/// Starts one. Must be called within the runtime that the service runs in: the stock exporter connects on it.
+/// Starts one, with threads of its own.
 pub(crate) fn start(kind: Kind, target: &Target) -> Result<Box<dyn Pipeline>, Failure> {
     Ok(match kind {
         Kind::Spanwright => Box::new(ours::Ours::start(target)?),

@@ -1,21 +1,27 @@
 //! Spanwright's own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracer;
-use spanwright_core::BuildError;
+use spanwright_core::{BuildError, Observer};
 use spanwright_pipeline::{Compression, Protocol};
 
+use super::trouble::Trouble;
 use super::{Closing, Pipeline, SCOPE, SERVICE_NAME, Snapshot, Target};
 use crate::account::Account;
 use crate::args;
 
 #[derive(Debug)]
-pub(super) struct Ours(spanwright_pipeline::Pipeline);
+pub(super) struct Ours {
+    pipeline: spanwright_pipeline::Pipeline,
+    trouble: Arc<Trouble>,
+}
 
 impl Ours {
     pub(super) fn start(target: &Target) -> Result<Self, BuildError> {
-        spanwright_pipeline::Pipeline::builder()
+        let trouble = Arc::new(Trouble::default());
+        let pipeline = spanwright_pipeline::Pipeline::builder()
             .with_service_name(SERVICE_NAME)
             .with_endpoint(&target.endpoint)
             .with_protocol(match target.protocol {
@@ -27,35 +33,42 @@ impl Ours {
                 args::Compression::Gzip => Compression::Gzip,
                 args::Compression::Zstd => Compression::Zstd,
             })
+            .with_observer(Arc::clone(&trouble) as Arc<dyn Observer>)
             .build()
-            .map(Self)
-            .map_err(|error| as_flag(&error))
+            .map_err(|error| as_flag(&error))?;
+        Ok(Self { pipeline, trouble })
     }
 }
 
 impl Pipeline for Ours {
     fn tracer(&self) -> SdkTracer {
-        self.0.tracer(SCOPE)
+        self.pipeline.tracer(SCOPE)
     }
 
     fn snapshot(&self) -> Snapshot {
-        let stats = self.0.stats();
+        let stats = self.pipeline.stats();
+        let parked: u64 = stats.destinations.iter().map(|destination| destination.parked).sum();
         let in_flight = stats
             .destinations
             .iter()
             .map(|destination| destination.requests_in_flight);
         Snapshot {
             account: Account::from(stats.ledger()),
-            queue: Some(stats.queue_size as u64),
+            queue: Some(stats.queue_size as u64 + parked),
             in_flight: in_flight.sum::<usize>() as u64,
         }
     }
 
     fn shutdown(&self, timeout: Duration) -> Closing {
-        let complaint = self.0.shutdown(timeout).err().map(|error| error.to_string());
+        let complaint = self.pipeline.shutdown(timeout).err().map(|error| error.to_string());
         // The report of a shutdown covers what ended before it; the ledger has everything.
-        let account = Account::from(self.0.stats().ledger());
-        Closing { account, complaint }
+        let account = Account::from(self.pipeline.stats().ledger());
+        let trouble = self.trouble.last();
+        Closing {
+            account,
+            complaint,
+            trouble,
+        }
     }
 }
 

@@ -19,7 +19,9 @@ use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider, Span, SpanData, SpanExporter, SpanProcessor,
 };
 use spanwright_core::{BuildError, LossReason};
+use tokio::runtime::{Builder, Runtime};
 
+use super::trouble::Trouble;
 use super::{Closing, Pipeline, SCOPE, Snapshot, Target, batch_config, resource};
 use crate::account::Account;
 use crate::args::{Compression, Protocol};
@@ -34,6 +36,8 @@ const QUEUE_FULL_OR_SHUTDOWN: &str = "queue_full_or_shutdown_timeout";
 pub(super) struct Stock {
     provider: SdkTracerProvider,
     tally: Arc<Tally>,
+    /// Where the exporter's connection lives. In a service it would be the service's own; here it must be told apart from that.
+    _runtime: Runtime,
 }
 
 /// What can be counted from outside.
@@ -43,13 +47,19 @@ struct Tally {
     exported: AtomicU64,
     failed: AtomicU64,
     in_flight: AtomicU64,
+    trouble: Trouble,
 }
 
 impl Stock {
     pub(super) fn start(target: &Target) -> Result<Self, Failure> {
         let tally = Arc::new(Tally::default());
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let exporter = {
+            let _in_runtime = runtime.enter();
+            exporter(target)?
+        };
         let exporter = CountingExporter {
-            exporter: exporter(target)?,
+            exporter,
             tally: Arc::clone(&tally),
         };
         let config = batch_config();
@@ -66,7 +76,11 @@ impl Stock {
             .with_resource(resource())
             .with_span_processor(processor)
             .build();
-        Ok(Self { provider, tally })
+        Ok(Self {
+            provider,
+            tally,
+            _runtime: runtime,
+        })
     }
 }
 
@@ -95,7 +109,12 @@ impl Pipeline for Stock {
             account.lost.insert(reason, missing);
         }
         let complaint = result.err().map(|error| error.to_string());
-        Closing { account, complaint }
+        let trouble = self.tally.trouble.last();
+        Closing {
+            account,
+            complaint,
+            trouble,
+        }
     }
 }
 
@@ -189,6 +208,9 @@ impl<E: SpanExporter> SpanExporter for CountingExporter<E> {
         self.tally.in_flight.fetch_add(1, Ordering::Relaxed);
         let result = self.exporter.export(batch).await;
         self.tally.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = &result {
+            self.tally.trouble.note(error);
+        }
         let column = if result.is_ok() {
             &self.tally.exported
         } else {

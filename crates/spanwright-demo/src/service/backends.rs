@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanBuilder, SpanKind};
-use opentelemetry_sdk::trace::SdkTracer;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::failure::Failure;
-use super::spans::in_span;
+use super::spans::Tracing;
 use crate::dice::Dice;
 
 const DATABASE_LATENCY: Duration = Duration::from_millis(1);
@@ -22,7 +21,7 @@ const PAYMENT_LATENCY: Duration = Duration::from_millis(4);
 /// One of so many queries fails, ..
 const DATABASE_FAILURES: f64 = 0.006;
 /// .. so many of the payments, ..
-const PAYMENT_FAILURES: f64 = 0.05;
+const PAYMENT_FAILURES: f64 = 0.07;
 /// .. and so many of the heavy queries take long. Together: about 2 % of all requests fail, and about 1 % are slow.
 const SLOW_QUERIES: f64 = 0.03;
 
@@ -31,10 +30,10 @@ const CACHE_SLOTS: usize = 2_048;
 
 #[derive(Debug)]
 pub(super) struct Backends {
-    tracer: SdkTracer,
+    tracing: Tracing,
     dice: Dice,
     /// Direct-mapped: an article has one place, which the next one with the same place takes over.
-    cache: Mutex<Box<[Option<(u64, Record)>]>>,
+    cache: Mutex<Vec<Option<Entry>>>,
 }
 
 /// A statement, as the semantic conventions describe one.
@@ -51,12 +50,18 @@ pub(super) struct Record {
     id: u64,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    id: u64,
+    record: Record,
+}
+
 impl Backends {
-    pub(super) fn new(tracer: SdkTracer) -> Self {
+    pub(super) fn new(tracing: Tracing) -> Self {
         Self {
-            tracer,
+            tracing,
             dice: Dice::new(7),
-            cache: Mutex::new(vec![None; CACHE_SLOTS].into()),
+            cache: Mutex::new(vec![None; CACHE_SLOTS]),
         }
     }
 
@@ -87,20 +92,22 @@ impl Backends {
     /// [Redis spans](https://opentelemetry.io/docs/specs/semconv/database/redis/).
     pub(super) async fn cached(&self, id: u64) -> Result<Option<Record>, Failure> {
         let span = command("GET", format!("GET article:{id}"));
-        in_span(&self.tracer, span, async {
-            let cache = self.cache.lock().await;
-            Ok(cache[slot(id)].filter(|(key, _)| *key == id).map(|(_, record)| record))
-        })
-        .await
+        self.tracing
+            .in_span(span, async {
+                let cache = self.cache.lock().await;
+                Ok(cache[slot(id)].filter(|entry| entry.id == id).map(|entry| entry.record))
+            })
+            .await
     }
 
     pub(super) async fn cache(&self, id: u64, record: Record) -> Result<(), Failure> {
         let span = command("SET", format!("SET article:{id} ? EX 300"));
-        in_span(&self.tracer, span, async {
-            self.cache.lock().await[slot(id)] = Some((id, record));
-            Ok(())
-        })
-        .await
+        self.tracing
+            .in_span(span, async {
+                self.cache.lock().await[slot(id)] = Some(Entry { id, record });
+                Ok(())
+            })
+            .await
     }
 
     /// # Source
@@ -114,15 +121,16 @@ impl Backends {
             KeyValue::new("url.full", "https://payments.example/v2/charges"),
             KeyValue::new("network.protocol.version", "2"),
         ]);
-        in_span(&self.tracer, span, async {
-            sleep(PAYMENT_LATENCY).await;
-            if self.dice.chance(PAYMENT_FAILURES) {
-                Err(Failure::PaymentProviderUnavailable)
-            } else {
-                Ok(())
-            }
-        })
-        .await
+        self.tracing
+            .in_span(span, async {
+                sleep(PAYMENT_LATENCY).await;
+                if self.dice.chance(PAYMENT_FAILURES) {
+                    Err(Failure::PaymentProviderUnavailable)
+                } else {
+                    Ok(())
+                }
+            })
+            .await
     }
 
     async fn query(&self, query: Query, id: u64, latency: Duration) -> Result<Record, Failure> {
@@ -136,15 +144,16 @@ impl Backends {
             KeyValue::new("server.address", "db-1.example"),
             KeyValue::new("server.port", 5432),
         ]);
-        in_span(&self.tracer, span, async {
-            sleep(latency).await;
-            if self.dice.chance(DATABASE_FAILURES) {
-                Err(Failure::DeadlockDetected)
-            } else {
-                Ok(Record { id })
-            }
-        })
-        .await
+        self.tracing
+            .in_span(span, async {
+                sleep(latency).await;
+                if self.dice.chance(DATABASE_FAILURES) {
+                    Err(Failure::DeadlockDetected)
+                } else {
+                    Ok(Record { id })
+                }
+            })
+            .await
     }
 }
 

@@ -19,6 +19,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::backends::Backends;
+use self::spans::Tracing;
+use crate::measure::EndMeter;
 
 /// A running service on a free port of this machine.
 #[derive(Debug)]
@@ -32,19 +34,20 @@ pub(crate) struct Service {
 /// What the handlers share.
 #[derive(Debug)]
 struct Shop {
-    tracer: SdkTracer,
+    tracing: Tracing,
     backends: Backends,
     served: AtomicU64,
 }
 
 impl Service {
-    /// Starts to serve in the runtime that polls this. All spans are of `tracer`.
-    pub(crate) async fn spawn(tracer: SdkTracer) -> io::Result<Self> {
+    /// Starts to serve in the runtime that polls this. All spans are of `tracer`, and `ends` times their ends.
+    pub(crate) async fn spawn(tracer: SdkTracer, ends: Arc<EndMeter>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let tracing = Tracing::new(tracer, ends);
         let shop = Arc::new(Shop {
-            backends: Backends::new(tracer.clone()),
-            tracer,
+            backends: Backends::new(tracing.clone()),
+            tracing,
             served: AtomicU64::new(0),
         });
         let (stop, stopped) = oneshot::channel();

@@ -9,7 +9,6 @@ use opentelemetry::trace::{SpanBuilder, SpanKind};
 use super::Shop;
 use super::backends::{Query, Record};
 use super::failure::Failure;
-use super::spans::in_span;
 
 const SELECT_ARTICLE: Query = Query {
     operation: "SELECT",
@@ -44,11 +43,13 @@ pub(super) async fn catalog(State(shop): State<Arc<Shop>>, Path(id): Path<u64>) 
 /// Buys what is in the cart.
 pub(super) async fn checkout(State(shop): State<Arc<Shop>>) -> Result<String, Failure> {
     let cart = SpanBuilder::from_name("load cart").with_kind(SpanKind::Internal);
-    let lines = in_span(&shop.tracer, cart, async {
-        shop.backends.database(SELECT_CART, CART).await?;
-        articles(&shop, [3, 14, 159, 265, 358]).await
-    })
-    .await?;
+    let lines = shop
+        .tracing
+        .in_span(cart, async {
+            shop.backends.database(SELECT_CART, CART).await?;
+            articles(&shop, [3, 14, 159, 265, 358]).await
+        })
+        .await?;
     shop.backends.pay().await?;
     let order = shop.backends.database(INSERT_ORDER, CART).await?;
     Ok(format!("{lines} lines ordered: {order}\n"))
@@ -63,11 +64,12 @@ pub(super) async fn recommend(State(shop): State<Arc<Shop>>) -> Result<String, F
             KeyValue::new("shop.candidates", 32),
             KeyValue::new("shop.model", "bought-together-v7"),
         ]);
-    in_span(&shop.tracer, rank, async {
-        let ranked = articles(&shop, [5, 35, 89, 79, 323, 846, 264, 338]).await?;
-        Ok(format!("{ranked} of {candidates} recommended\n"))
-    })
-    .await
+    shop.tracing
+        .in_span(rank, async {
+            let ranked = articles(&shop, [5, 35, 89, 79, 323, 846, 264, 338]).await?;
+            Ok(format!("{ranked} of {candidates} recommended\n"))
+        })
+        .await
 }
 
 async fn articles<const N: usize>(shop: &Shop, ids: [u64; N]) -> Result<usize, Failure> {

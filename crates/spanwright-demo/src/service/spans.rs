@@ -13,6 +13,44 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 use super::Shop;
 use super::failure::Failure;
+use crate::measure::EndMeter;
+
+/// Makes spans. Clones are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Tracing {
+    tracer: SdkTracer,
+    ends: Arc<EndMeter>,
+}
+
+impl Tracing {
+    pub(super) fn new(tracer: SdkTracer, ends: Arc<EndMeter>) -> Self {
+        Self { tracer, ends }
+    }
+
+    /// Runs `work` in a span; everything in it that makes spans makes children of this one.
+    pub(super) async fn in_span<T>(
+        &self,
+        span: SpanBuilder,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let cx = self.start(span);
+        let result = work.with_context(cx.clone()).await;
+        if let Err(failure) = &result {
+            record(&cx.span(), *failure);
+        }
+        self.end(&cx.span());
+        result
+    }
+
+    /// A context with a new span in it, a child of the current one.
+    fn start(&self, span: SpanBuilder) -> Context {
+        Context::current_with_span(self.tracer.build(span))
+    }
+
+    fn end(&self, span: &SpanRef<'_>) {
+        self.ends.time(|| span.end());
+    }
+}
 
 /// Wraps the handling of each request in a span of kind server.
 ///
@@ -29,7 +67,7 @@ pub(super) async fn server_span(
     let span = SpanBuilder::from_name(format!("GET {route}"))
         .with_kind(SpanKind::Server)
         .with_attributes(request_attributes(route, &request));
-    let cx = Context::current_with_span(shop.tracer.build(span));
+    let cx = shop.tracing.start(span);
     let response = next.run(request).with_context(cx.clone()).await;
     let (span, status) = (cx.span(), response.status());
     span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
@@ -37,25 +75,10 @@ pub(super) async fn server_span(
         span.set_attribute(KeyValue::new("error.type", status.as_str().to_owned()));
         span.set_status(Status::error(""));
     }
-    span.end();
+    shop.tracing.end(&span);
     // Relaxed: read after the server has ended.
     shop.served.fetch_add(1, Ordering::Relaxed);
     response
-}
-
-/// Runs `work` in a span; everything in it that makes spans makes children of this one.
-pub(super) async fn in_span<T>(
-    tracer: &SdkTracer,
-    span: SpanBuilder,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let cx = Context::current_with_span(tracer.build(span));
-    let result = work.with_context(cx.clone()).await;
-    if let Err(failure) = &result {
-        record(&cx.span(), *failure);
-    }
-    cx.span().end();
-    result
 }
 
 fn request_attributes(route: &str, request: &Request) -> Vec<KeyValue> {
