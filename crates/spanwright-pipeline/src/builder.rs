@@ -10,14 +10,14 @@ use spanwright_otlp::SpanEncoder;
 use crate::idle::idle_processor;
 use crate::notice;
 use crate::otel::SdkSettings;
-#[cfg(feature = "_transport")]
+#[cfg(any(feature = "grpc", feature = "http"))]
 use crate::otlp::OtlpSettings;
 use crate::own_thread::OwnThread;
 use crate::pipeline::{Inner, Pipeline, State};
 use crate::settings::Settings;
 
 /// The destination that the settings describe.
-#[cfg(feature = "_transport")]
+#[cfg(any(feature = "grpc", feature = "http"))]
 const OTLP: &str = "otlp";
 
 /// Builds a [`Pipeline`]. Without any setting it is the one that the environment describes, and where that says nothing, one
@@ -27,7 +27,8 @@ const OTLP: &str = "otlp";
 ///
 /// What is set here wins over the environment, and in the environment a variable for traces over the general one. An empty
 /// variable counts as unset. One that cannot be used is ignored, the default is in its place, and it is told once: see
-/// [`build`](Self::build). The environment never makes `build` fail; a wrong setting in code always does.
+/// [`build`](Self::build). So a wrong variable does not stop a program, and a wrong setting in code always does. (An endpoint of
+/// https is not wrong on a machine without any certificate authority, but nothing can be done with it: that is an error, too.)
 ///
 /// | variables | instead in code |
 /// |---|---|
@@ -48,7 +49,7 @@ const OTLP: &str = "otlp";
 #[must_use = "a builder does nothing until `build`"]
 pub struct PipelineBuilder {
     pub(crate) sdk: SdkSettings,
-    #[cfg(feature = "_transport")]
+    #[cfg(any(feature = "grpc", feature = "http"))]
     pub(crate) otlp: OtlpSettings,
     service_name: Option<String>,
     attribute_value_length_limit: Option<usize>,
@@ -65,7 +66,7 @@ impl PipelineBuilder {
     pub(crate) fn new() -> Self {
         Self {
             sdk: SdkSettings::default(),
-            #[cfg(feature = "_transport")]
+            #[cfg(any(feature = "grpc", feature = "http"))]
             otlp: OtlpSettings::default(),
             service_name: None,
             attribute_value_length_limit: None,
@@ -228,12 +229,12 @@ impl PipelineBuilder {
     /// Every destination. None is an error, unless the environment wants it so.
     fn exporters(&mut self, settings: &Settings, env: &Env) -> Result<Vec<(Arc<str>, BoxExporter)>, BuildError> {
         let mut exporters = Vec::new();
-        #[cfg(feature = "_transport")]
+        #[cfg(any(feature = "grpc", feature = "http"))]
         if self.otlp.is_wanted && settings.exports_otlp && !settings.is_disabled {
             let exporter = self.otlp.exporter(env, self.observer.as_ref())?;
             exporters.push((Arc::from(OTLP), exporter));
         }
-        #[cfg(not(feature = "_transport"))]
+        #[cfg(not(any(feature = "grpc", feature = "http")))]
         let _ = env;
         exporters.append(&mut self.exporters);
 
@@ -257,7 +258,7 @@ impl fmt::Debug for PipelineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exporters: Vec<_> = self.exporters.iter().map(|(name, _)| name).collect();
         let mut debug = f.debug_struct("PipelineBuilder");
-        #[cfg(feature = "_transport")]
+        #[cfg(any(feature = "grpc", feature = "http"))]
         debug.field("otlp", &self.otlp);
         debug
             .field("sdk", &self.sdk)

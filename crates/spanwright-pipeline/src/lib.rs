@@ -64,7 +64,7 @@ mod guard;
 mod idle;
 mod notice;
 mod otel;
-#[cfg(feature = "_transport")]
+#[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
 mod own_thread;
 mod pipeline;
@@ -78,6 +78,6 @@ pub use self::{builder::PipelineBuilder, guard::PipelineGuard, pipeline::Pipelin
 pub use spanwright_batching::{BatchConfig, FlushError, OverflowPolicy, QueueMonitor, Report, Stats};
 #[doc(no_inline)]
 pub use spanwright_core::{BuildError, Env, Exporter, IgnoredVariable, Observer, Pressure};
-#[cfg(feature = "_transport")]
+#[cfg(any(feature = "grpc", feature = "http"))]
 #[doc(no_inline)]
 pub use spanwright_otlp::{Compression, Pem, Protocol};

@@ -93,24 +93,13 @@ impl OtlpSettings {
     /// The exporter, of what is set in code and, beside that, in `env`.
     pub(crate) fn exporter(&self, env: &Env, observer: Option<&Arc<dyn Observer>>) -> Result<BoxExporter, BuildError> {
         let mut from_env = OtlpConfig::from_env(env);
-        let protocol = self.protocol(from_env.protocol, env);
+        let protocol = choose(self.config.protocol, from_env.protocol, SUPPORTED, env)?;
         loop {
             match exporter(protocol, self.over(&from_env), observer) {
                 Err(error) if self.blames_env(&error, &mut from_env, env) => {}
                 done => return done,
             }
         }
-    }
-
-    fn protocol(&self, from_env: Option<Protocol>, env: &Env) -> Protocol {
-        let is_supported = |protocol: &Protocol| SUPPORTED.contains(protocol);
-        if let Some(protocol) = from_env.filter(|protocol| !is_supported(protocol)) {
-            let accepted = format!("{}, because the feature of the other is off", SUPPORTED[0]);
-            let variable = variable(env, "PROTOCOL", protocol.as_str());
-            env.ignore(&variable, protocol.as_str(), &accepted);
-        }
-        let from_env = from_env.filter(is_supported);
-        self.config.protocol.or(from_env).unwrap_or(SUPPORTED[0])
     }
 
     /// What is set in code, over what comes from the environment.
@@ -166,6 +155,37 @@ const SUPPORTED: &[Protocol] = &[
     Protocol::HttpProtobuf,
 ];
 
+/// The protocol, of those whose features are on.
+fn choose(
+    code: Option<Protocol>,
+    from_env: Option<Protocol>,
+    supported: &[Protocol],
+    env: &Env,
+) -> Result<Protocol, BuildError> {
+    let is_supported = |protocol: &Protocol| supported.contains(protocol);
+    if let Some(protocol) = code {
+        return if is_supported(&protocol) {
+            Ok(protocol)
+        } else {
+            Err(unsupported(protocol))
+        };
+    }
+    if let Some(protocol) = from_env.filter(|protocol| !is_supported(protocol)) {
+        let error = unsupported(protocol);
+        env.ignore(
+            &variable(env, "PROTOCOL", error.value()),
+            error.value(),
+            error.accepted(),
+        );
+    }
+    let default = supported.first().copied().unwrap_or(Protocol::Grpc);
+    Ok(from_env.filter(is_supported).unwrap_or(default))
+}
+
+fn unsupported(protocol: Protocol) -> BuildError {
+    BuildError::new("protocol", protocol, "a protocol whose feature (`grpc`, `http`) is on")
+}
+
 fn exporter(
     protocol: Protocol,
     config: OtlpConfig,
@@ -182,10 +202,7 @@ fn exporter(
             let builder = configured(HttpExporter::builder(), config, observer);
             builder.build().map(BoxExporter::new)
         }
-        unsupported => {
-            let accepted = format!("{}, because the feature of the other is off", SUPPORTED[0]);
-            Err(BuildError::new("protocol", unsupported, accepted))
-        }
+        other => Err(unsupported(other)),
     }
 }
 
@@ -229,5 +246,38 @@ impl fmt::Debug for OtlpSettings {
             .field("config", &self.config)
             .field("headers", &headers)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use Protocol::{Grpc, HttpProtobuf};
+
+    use super::*;
+
+    #[test]
+    fn a_protocol_whose_feature_is_off_is_an_error_in_code_and_ignored_in_a_variable() {
+        let env = Env::from_pairs([("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")]);
+        let error = choose(Some(HttpProtobuf), None, &[Grpc], &env).unwrap_err();
+        assert_eq!((error.field(), error.value()), ("protocol", "http/protobuf"));
+        assert!(env.ignored().is_empty());
+
+        assert_eq!(choose(None, Some(HttpProtobuf), &[Grpc], &env).unwrap(), Grpc);
+        assert_eq!(env.ignored()[0].name, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL");
+    }
+
+    #[test]
+    fn the_default_is_grpc_or_what_there_is() {
+        let env = Env::empty();
+        assert_eq!(choose(None, None, &[Grpc, HttpProtobuf], &env).unwrap(), Grpc);
+        assert_eq!(choose(None, None, &[HttpProtobuf], &env).unwrap(), HttpProtobuf);
+        assert_eq!(
+            choose(None, Some(HttpProtobuf), &[Grpc, HttpProtobuf], &env).unwrap(),
+            HttpProtobuf
+        );
+        assert_eq!(
+            choose(Some(Grpc), Some(HttpProtobuf), &[Grpc, HttpProtobuf], &env).unwrap(),
+            Grpc
+        );
     }
 }

@@ -74,7 +74,7 @@ fn one_deadline_holds_for_everything_and_cancels_what_is_under_way() {
     let report = pipeline.shutdown(timeout).unwrap();
     let took = SystemClock.now() - started;
     // Three batches, and each export alone may take ten seconds by its own timeout.
-    assert!(took >= timeout && took < timeout * 10, "{took:?}");
+    assert!(took >= timeout && took < Duration::from_secs(5), "{took:?}");
     assert!(report.is_timed_out());
     assert_eq!(report.destinations[0].lost[LossReason::ShutdownTimeout], 30);
     assert!(
