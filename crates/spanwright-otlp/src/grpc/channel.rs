@@ -33,7 +33,7 @@ use crate::defaults::{
 };
 use crate::percent;
 use crate::suppressed::SuppressedExecutor;
-use crate::transport::{Connector, Home};
+use crate::transport::{Connector, Gathering, Home};
 
 const CONTENT_TYPE_GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -127,7 +127,10 @@ impl GrpcChannel {
 
     /// A channel that takes a request now. One whose worker has ended (with a runtime, or by a panic) is replaced, once.
     async fn ready(&self) -> Result<Channel, ExportError> {
-        let connect = || self.endpoint.connect_with_connector_lazy(self.connector.clone());
+        let connect = || {
+            self.endpoint
+                .connect_with_connector_lazy(Gathering(self.connector.clone()))
+        };
         let mut channel = self.channel.client(connect)?;
         if poll_fn(|cx| channel.poll_ready(cx)).await.is_ok() {
             return Ok(channel);
@@ -324,7 +327,10 @@ mod tests {
             #[cfg(feature = "http")]
             clock: std::sync::Arc::new(spanwright_core::SystemClock),
         });
-        let connect = || wire.endpoint.connect_with_connector_lazy(wire.connector.clone());
+        let connect = || {
+            wire.endpoint
+                .connect_with_connector_lazy(Gathering(wire.connector.clone()))
+        };
         let dead = runtime().block_on(async { connect() });
         runtime().block_on(async {
             wire.channel.client(|| dead).unwrap();
