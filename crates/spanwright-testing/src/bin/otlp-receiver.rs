@@ -2,6 +2,7 @@
 //!
 //! Prints one line of JSON with its endpoints when it is ready, and one with its counts when its standard input closes, then
 //! exits. In between, `GET /stats` on the HTTP port answers the counts.
+#![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
