@@ -46,8 +46,9 @@ fn selections(member: &Member) -> Vec<Vec<&str>> {
     if !member.features.is_empty() {
         selections.push(vec!["--no-default-features"]);
     }
-    // `default` by itself is the first check.
-    for feature in member.features.keys().filter(|feature| *feature != "default") {
+    // `default` by itself is the first check, and a leading underscore says that a feature is only what others share.
+    let is_public = |feature: &&String| *feature != "default" && !feature.starts_with('_');
+    for feature in member.features.keys().filter(is_public) {
         selections.push(vec!["--no-default-features", "--features", feature]);
     }
     selections
@@ -84,8 +85,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_feature_is_checked_alone_and_default_only_once() {
-        let names = ["default", "grpc", "http"];
+    fn every_public_feature_is_checked_alone_and_default_only_once() {
+        let names = ["_shared", "default", "grpc", "http"];
         let features = names.map(|name| (name.to_owned(), Vec::new())).into();
         let member = Member {
             name: "x".into(),
