@@ -87,3 +87,8 @@ pub use spanwright_otlp as otlp;
 #[cfg(feature = "pipeline")]
 #[doc(inline)]
 pub use spanwright_pipeline::{Pipeline, PipelineBuilder, PipelineGuard};
+
+// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}
