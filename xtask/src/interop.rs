@@ -4,10 +4,8 @@
 //! arrived; the two are compared field by field. `xtask/interop/README.md` describes the documents that are compared.
 
 mod compare;
-mod deadline;
 mod document;
 mod environment;
-mod process;
 mod program;
 mod receivers;
 mod tap;

@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod cargo;
+mod deadline;
 mod features;
 mod interop;
+mod process;
 mod tidy;
 
 use std::{env, error::Error, process::ExitCode};

@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{deadline::Deadline, process::Process};
-use crate::{Failure, cargo::Workspace};
+use crate::{Failure, cargo::Workspace, deadline::Deadline, process::Process};
 
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(300);
 

@@ -10,10 +10,12 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Protocol, deadline::Deadline, document, process::Process, wire::Encoding};
+use super::{Protocol, document, wire::Encoding};
 use crate::{
     Failure,
     cargo::{Workspace, cargo},
+    deadline::Deadline,
+    process::Process,
 };
 
 const EXAMPLE: &str = "interop";

@@ -9,8 +9,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Protocol, deadline::Deadline, document, environment::Environment, process::Process};
-use crate::Failure;
+use super::{Protocol, document, environment::Environment};
+use crate::{Failure, deadline::Deadline, process::Process};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 /// A point in time that waiting ends at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    pub(super) fn within(duration: Duration) -> Self {
+    pub(crate) fn within(duration: Duration) -> Self {
         Self(now() + duration)
     }
 
     /// The time left, zero when it is over.
-    pub(super) fn left(self) -> Duration {
+    pub(crate) fn left(self) -> Duration {
         self.0.saturating_duration_since(now())
     }
 }

@@ -8,12 +8,11 @@ use std::{
     time::Duration,
 };
 
-use super::deadline::Deadline;
-use crate::Failure;
+use crate::{Failure, deadline::Deadline};
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
     lines: Receiver<String>,
@@ -22,7 +21,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts the program with all its streams in our hands.
-    pub(super) fn start(name: impl Into<String>, command: &mut Command) -> Result<Self, Failure> {
+    pub(crate) fn start(name: impl Into<String>, command: &mut Command) -> Result<Self, Failure> {
         let name = name.into();
         let mut child = command
             .stdin(Stdio::piped())
@@ -57,12 +56,12 @@ impl Process {
     }
 
     /// The next line of its output, or `None` when it has ended or the time is over.
-    pub(super) fn line(&mut self, deadline: Deadline) -> Option<String> {
+    pub(crate) fn line(&mut self, deadline: Deadline) -> Option<String> {
         self.lines.recv_timeout(deadline.left()).ok()
     }
 
     /// Waits `duration` for the program to end, and says whether it did.
-    pub(super) fn ends_within(&mut self, duration: Duration) -> bool {
+    pub(crate) fn ends_within(&mut self, duration: Duration) -> bool {
         let deadline = Deadline::within(duration);
         loop {
             match self.lines.recv_timeout(deadline.left()) {
@@ -74,7 +73,7 @@ impl Process {
     }
 
     /// Asks the program to end in its own way, by the signal that says so.
-    pub(super) fn terminate(&self) -> Result<(), Failure> {
+    pub(crate) fn terminate(&self) -> Result<(), Failure> {
         // The standard library only knows the signal that kills. A shell has the other one built in.
         let status = Command::new("sh")
             .args(["-c", "kill -TERM \"$0\"", &self.child.id().to_string()])
@@ -87,7 +86,7 @@ impl Process {
     }
 
     /// Closes its input, reads the rest of its output, and fails unless it ends in time and with success.
-    pub(super) fn finish(mut self, deadline: Deadline) -> Result<Vec<String>, Failure> {
+    pub(crate) fn finish(mut self, deadline: Deadline) -> Result<Vec<String>, Failure> {
         drop(self.child.stdin.take());
         let mut lines = Vec::new();
         loop {
@@ -106,7 +105,7 @@ impl Process {
     }
 
     /// Ends the program, and tells what happened together with what it said on its error stream.
-    pub(super) fn failure(mut self, what: &str) -> Failure {
+    pub(crate) fn failure(mut self, what: &str) -> Failure {
         self.kill();
         let errors = self
             .errors
