@@ -4,6 +4,7 @@
 //! **is not** needed to build or use any of the crates.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod deadline;
 mod features;
@@ -20,6 +21,7 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), Failure>
 type Failure = Box<dyn Error>;
 
 const COMMANDS: &[Command] = &[
+    ("bench", "measure what ours costs beside the stock pipeline", bench::run),
     (
         "features",
         "check each crate alone: default features, none, and each one by itself",
