@@ -67,7 +67,12 @@ impl Args {
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Failure> {
         let mut args = Self::default();
         let (mut pipeline, mut is_comparison) = (None, false);
-        let mut arguments = arguments.into_iter();
+        // `cargo demo -- --json` says what `cargo demo --json` does: the alias has a `--` of its own.
+        let mut arguments = arguments
+            .into_iter()
+            .enumerate()
+            .filter(|(at, argument)| *at > 0 || argument != "--");
+        let mut arguments = std::iter::from_fn(move || arguments.next().map(|(_, argument)| argument));
         while let Some(argument) = arguments.next() {
             let (flag, mut attached) = match argument.split_once('=') {
                 Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
@@ -228,6 +233,12 @@ mod tests {
     #[test]
     fn nothing_given_is_the_default() {
         assert_eq!(parse(""), Ok(Args::default()));
+    }
+
+    #[test]
+    fn the_separator_of_cargo_is_skipped_once() {
+        assert_eq!(parse("-- --json"), parse("--json"));
+        assert!(parse("--json --").is_err() && parse("-- --").is_err());
     }
 
     #[test]
