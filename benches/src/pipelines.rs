@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry_otlp::{Compression as StockCompression, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor as StockProcessor, SdkTracerProvider, Span, SpanData, SpanExporter,
-    SpanProcessor,
+    BatchConfigBuilder, BatchSpanProcessor as StockProcessor, SdkTracerProvider, SpanData, SpanExporter, SpanProcessor,
 };
 use spanwright_batching::{BatchConfig, BatchSpanProcessor};
 use spanwright_otlp::{Compression, GrpcExporter, SpanEncoder};
+use spanwright_testing::Discard;
 use tokio::runtime::Runtime;
 
 use crate::command::Failure;
@@ -31,7 +30,7 @@ pub(crate) struct Pipeline {
 enum Processor {
     Ours(BatchSpanProcessor<SpanEncoder>),
     Stock(StockProcessor),
-    Noop(Noop),
+    Noop(Discard),
 }
 
 impl Pipeline {
@@ -40,7 +39,7 @@ impl Pipeline {
             Side::Ours => Self::ours(settings),
             Side::Stock => Self::stock(settings),
             Side::Noop => Ok(Self {
-                processor: Processor::Noop(Noop),
+                processor: Processor::Noop(Discard),
                 account: Account::Noop,
             }),
         }
@@ -199,24 +198,6 @@ impl Account {
                 .with("lost", offered.saturating_sub(self.exported()))),
             Self::Noop => Ok(sample),
         }
-    }
-}
-
-/// Drops each span at once.
-#[derive(Debug)]
-struct Noop;
-
-impl SpanProcessor for Noop {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, _: SpanData) {}
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
     }
 }
 

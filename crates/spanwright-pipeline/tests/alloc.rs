@@ -3,13 +3,10 @@
 
 mod support;
 
-use std::time::Duration;
-
+use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, Tracer, TracerProvider};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
-use spanwright_testing::{Allocations, CountingAllocator, Receiver, allocations};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use spanwright_testing::{Allocations, CountingAllocator, Discard, Receiver, allocations};
 
 use support::{PATIENCE, exporter_to, patient_config, to};
 
@@ -33,23 +30,6 @@ fn cost_of_a_span(tracer: &SdkTracer) -> Allocations {
     least.unwrap_or_default()
 }
 
-#[derive(Debug)]
-struct Nothing;
-
-impl SpanProcessor for Nothing {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, _: SpanData) {}
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_second_destination_costs_the_application_nothing() {
     let receivers = [Receiver::spawn().unwrap(), Receiver::spawn().unwrap()];
@@ -64,11 +44,11 @@ fn a_second_destination_costs_the_application_nothing() {
     let [for_one, for_two] = [&one, &two].map(|pipeline| cost_of_a_span(&pipeline.tracer("test")));
 
     // What the SDK itself needs for a span, and what it needs to clone one for a second processor.
-    let provider = SdkTracerProvider::builder().with_span_processor(Nothing).build();
+    let provider = SdkTracerProvider::builder().with_span_processor(Discard).build();
     let of_the_sdk = cost_of_a_span(&provider.tracer("test"));
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(Nothing)
-        .with_span_processor(Nothing)
+        .with_span_processor(Discard)
+        .with_span_processor(Discard)
         .build();
     let with_a_clone = cost_of_a_span(&provider.tracer("test"));
 

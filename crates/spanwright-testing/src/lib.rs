@@ -56,6 +56,7 @@
 mod allocator;
 #[cfg(feature = "tls")]
 mod certificates;
+mod discard;
 mod gate;
 mod listener;
 mod port;
@@ -70,6 +71,7 @@ mod worker;
 #[doc(inline)]
 pub use self::{
     allocator::{Allocations, CountingAllocator, allocations},
+    discard::Discard,
     gate::Gate,
     probe::{ConservationProbe, Watch},
     proxy::{Direction, FaultProxy, ProxyCounts},

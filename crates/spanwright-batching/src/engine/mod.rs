@@ -276,12 +276,7 @@ impl<C: Collect> Engine<C> {
 
     /// Shows in the accounts what a destination's state is.
     fn update_outlet_books(&self, outlet: usize) {
-        let state = &self.outlets[outlet];
-        let mut books = self.intake.books();
-        let account = &mut books.outlets[outlet];
-        account.requests_in_flight = state.requests_in_flight();
-        (account.parked_items, account.parked_bytes) = (state.parked().0, state.parked().1 as u64);
-        account.is_reachable = state.is_reachable();
+        self.outlets[outlet].show(&mut self.intake.books().outlets[outlet]);
     }
 
     fn count(&self, metric: &'static semconv::Metric, delta: i64, outlet: usize) {

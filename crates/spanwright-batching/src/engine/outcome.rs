@@ -189,8 +189,7 @@ impl<C: Collect> Engine<C> {
         account.exported += settled.exported;
         account.rejected += settled.rejected;
         account.lost += settled.lost;
-        drop(books);
-        self.update_outlet_books(outlet);
+        self.outlets[outlet].show(account);
     }
 
     fn report_export(&self, outlet: usize, latency: Duration, items: u64, error_type: Option<&str>) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::FAR;
 use super::backoff::{Backoff, Random};
 use crate::config::Limits;
-use crate::intake::{Bound, Epoch};
+use crate::intake::{Bound, Epoch, OutletBooks};
 use crate::overflow::OverflowPolicy;
 
 /// The requests of one destination: waiting, under way, and parked while it does not take any.
@@ -307,15 +307,11 @@ impl<R> Outlet<R> {
         self.epochs.range(..=epoch).map(|(_, items)| items).sum()
     }
 
-    pub(super) fn requests_in_flight(&self) -> usize {
-        self.in_flight.len()
-    }
-
-    pub(super) fn parked(&self) -> (u64, usize) {
-        (self.parked_items, self.parked_bytes)
-    }
-
-    pub(super) fn is_reachable(&self) -> bool {
-        matches!(self.reach, Reach::Up)
+    /// Shows in its account what its state is.
+    pub(super) fn show(&self, account: &mut OutletBooks) {
+        account.requests_in_flight = self.in_flight.len();
+        account.parked_items = self.parked_items;
+        account.parked_bytes = self.parked_bytes as u64;
+        account.is_reachable = matches!(self.reach, Reach::Up);
     }
 }

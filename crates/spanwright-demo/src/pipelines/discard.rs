@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use opentelemetry::Context;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::{Closing, Pipeline, SCOPE, Snapshot, resource};
 
@@ -18,7 +16,7 @@ impl Discard {
     pub(crate) fn start() -> Self {
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
-            .with_span_processor(Drop)
+            .with_span_processor(spanwright_testing::Discard)
             .build();
         Self { provider }
     }
@@ -35,22 +33,5 @@ impl Pipeline for Discard {
 
     fn shutdown(&self, _: Duration) -> Closing {
         Closing::default()
-    }
-}
-
-#[derive(Debug)]
-struct Drop;
-
-impl SpanProcessor for Drop {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, _: SpanData) {}
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
     }
 }
