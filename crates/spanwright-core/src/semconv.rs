@@ -56,6 +56,8 @@ pub mod attribute {
     pub const SERVER_PORT: &str = "server.port";
     /// What made a batch leave the queue: `size`, `bytes`, `delay`, `flush` or `shutdown`.
     pub const FLUSH_REASON: &str = "spanwright.flush.reason";
+    /// How many spans a sampled one stands for.
+    pub const SAMPLING_ADJUSTED_COUNT: &str = "spanwright.sampling.adjusted_count";
 }
 
 macro_rules! metrics {
