@@ -12,6 +12,7 @@ mod reason;
 mod sampler;
 mod span;
 mod tally;
+mod ticker;
 mod trace_state;
 
 #[doc(inline)]
@@ -24,5 +25,6 @@ pub use self::{
     sampler::{Decision, Outcome, Sampler},
     span::{ParentOrigin, StartingSpan},
     tally::Tally,
+    ticker::{Tick, Ticker, Waker},
     trace_state::{MalformedTraceState, OtelTraceState},
 };
