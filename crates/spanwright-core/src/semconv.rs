@@ -50,12 +50,18 @@ pub mod attribute {
     pub const OTEL_SCOPE_SCHEMA_URL: &str = "otel.scope.schema_url";
     /// Its version.
     pub const OTEL_SCOPE_VERSION: &str = "otel.scope.version";
+    /// What a sampler decided: `DROP`, `RECORD_ONLY` or `RECORD_AND_SAMPLE`.
+    pub const OTEL_SPAN_SAMPLING_RESULT: &str = "otel.span.sampling_result";
     /// The receiver's address.
     pub const SERVER_ADDRESS: &str = "server.address";
     /// The receiver's port.
     pub const SERVER_PORT: &str = "server.port";
     /// What made a batch leave the queue: `size`, `bytes`, `delay`, `flush` or `shutdown`.
     pub const FLUSH_REASON: &str = "spanwright.flush.reason";
+    /// Why a sampler decided as it did.
+    pub const SAMPLER_REASON: &str = "spanwright.sampler.reason";
+    /// The rule by which it did.
+    pub const SAMPLER_RULE: &str = "spanwright.sampler.rule";
     /// How many spans a sampled one stands for.
     pub const SAMPLING_ADJUSTED_COUNT: &str = "spanwright.sampling.adjusted_count";
 }
@@ -103,6 +109,12 @@ metrics! {
         "The bytes of items that are still ours.";
     QUEUE_PRESSURE = "spanwright.queue.pressure", Gauge, "1",
         "How close the queue is to dropping, 0 to 1.";
+    SAMPLER_DECISIONS = "spanwright.sampler.decisions", Counter, "{span}",
+        "The spans that a sampler decided about, by reason and result.";
+    SAMPLER_RULE_DECISIONS = "spanwright.sampler.rule.decisions", Counter, "{span}",
+        "The same by rule, for those that a rule decided.";
+    SAMPLER_TRACE_STATES = "spanwright.sampler.trace_states", Counter, "{span}",
+        "The parents whose trace state was not as it should be, by error.type.";
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use crate::intent::Intent;
 use crate::probability::{Randomness, Threshold};
 use crate::reason::Reason;
 use crate::sampler::{Decision, Outcome, Sampler};
-use crate::span::{Explanation, StartingSpan};
+use crate::span::StartingSpan;
+use crate::stats::{DecisionCount, RuleCount, SamplerStats};
 use crate::trace_state::{self, OtelTraceState};
 
 /// Decides by what a composable sampler wants, and keeps the `ot` member of the trace state true.
@@ -45,34 +46,6 @@ struct Settings {
     records_adjusted_count: bool,
     writes_randomness: bool,
     entropy: fn() -> u64,
-}
-
-/// What a [`CompositeSampler`] has counted.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct SamplerStats {
-    /// Spans dropped and kept, by reason; only reasons that occurred.
-    pub decisions: Vec<DecisionCount>,
-    /// Parents whose `ot` member could not be read. It was left out; the other members were kept.
-    pub malformed_trace_states: u64,
-    /// Thresholds that were not written because the `ot` member would have become longer than 256 characters.
-    pub aborted_writes: u64,
-    /// Parents whose threshold disagreed with whether they were sampled. It was erased.
-    pub inconsistent_thresholds: u64,
-    /// Remote parents that do not say that their trace id is random, and have no `rv`. It was taken to be.
-    pub presumed_random: u64,
-}
-
-/// How many spans were dropped and kept for one reason.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct DecisionCount {
-    /// The reason.
-    pub reason: Reason,
-    /// Spans dropped.
-    pub dropped: u64,
-    /// Spans kept.
-    pub kept: u64,
 }
 
 const REASONS: usize = Reason::ALL.len();
@@ -145,21 +118,18 @@ impl<S: ComposableSampler> CompositeSampler<S> {
             dropped: counters.sum(2 * reason.index()),
             kept: counters.sum(2 * reason.index() + 1),
         });
+        let mut rules = Vec::new();
+        self.shared
+            .sampler
+            .visit_tallies(&mut |tally| rules.push(RuleCount::of(tally)));
         SamplerStats {
+            rules,
             decisions: decisions.filter(|count| count.dropped + count.kept > 0).collect(),
             malformed_trace_states: counters.sum(MALFORMED),
             aborted_writes: counters.sum(ABORTED),
             inconsistent_thresholds: counters.sum(INCONSISTENT),
             presumed_random: counters.sum(PRESUMED_RANDOM),
         }
-    }
-
-    /// How the decision for such a span would come about, in words. Nothing is counted.
-    #[must_use]
-    pub fn explain(&self, span: &StartingSpan<'_>) -> Vec<String> {
-        let explanation = Explanation::default();
-        self.sample(&span.explained_by(&explanation));
-        explanation.into_steps()
     }
 
     fn keep(

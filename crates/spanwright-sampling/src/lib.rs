@@ -10,7 +10,9 @@ mod otel;
 mod probability;
 mod reason;
 mod sampler;
+mod shadow;
 mod span;
+mod stats;
 mod tally;
 mod ticker;
 mod trace_state;
@@ -18,12 +20,14 @@ mod trace_state;
 #[doc(inline)]
 pub use self::{
     composable::{AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, ParentThreshold, Probability},
-    composite::{CompositeSampler, DecisionCount, SamplerStats},
+    composite::CompositeSampler,
     intent::Intent,
     probability::{Precision, Randomness, Threshold},
     reason::Reason,
     sampler::{Decision, Outcome, Sampler},
+    shadow::{Comparison, Shadow, ShadowStats},
     span::{ParentOrigin, StartingSpan},
+    stats::{DecisionCount, RuleCount, SamplerStats},
     tally::Tally,
     ticker::{Tick, Ticker, Waker},
     trace_state::{MalformedTraceState, OtelTraceState},

@@ -7,6 +7,7 @@ use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 use crate::composable::ComposableSampler;
 use crate::composite::CompositeSampler;
 use crate::sampler::{Decision, Outcome, Sampler};
+use crate::shadow::Shadow;
 use crate::span::StartingSpan;
 
 /// Each sampler of ours is one of the SDK's: it can be cloned, and decides by the same arguments.
@@ -33,6 +34,7 @@ macro_rules! should_sample {
 
 should_sample! {
     [S: ComposableSampler] CompositeSampler<S>;
+    [S: Sampler + Clone, T: Sampler + Clone] Shadow<S, T>;
 }
 
 impl From<Decision> for SamplingResult {

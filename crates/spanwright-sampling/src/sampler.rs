@@ -6,7 +6,7 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceState;
 
-use crate::span::StartingSpan;
+use crate::span::{Explanation, StartingSpan};
 
 /// Decides whether a span is recorded and sampled.
 ///
@@ -18,6 +18,13 @@ use crate::span::StartingSpan;
 pub trait Sampler: fmt::Debug + Send + Sync + 'static {
     /// Decides for a span that is about to start.
     fn sample(&self, span: &StartingSpan<'_>) -> Decision;
+
+    /// How the decision for such a span would come about, in words. Nothing is counted.
+    fn explain(&self, span: &StartingSpan<'_>) -> Vec<String> {
+        let explanation = Explanation::default();
+        self.sample(&span.explained_by(&explanation));
+        explanation.into_steps()
+    }
 
     /// What it is, as the specification writes descriptions: `ParentBased{root:AlwaysOnSampler,..}`.
     fn description(&self) -> String;

@@ -5,6 +5,7 @@ use opentelemetry::KeyValue;
 use super::ComposableSampler;
 use crate::intent::Intent;
 use crate::span::StartingSpan;
+use crate::tally::Tally;
 
 /// Wants what another sampler wants, and gives the spans that are sampled some attributes.
 #[derive(Clone, Debug)]
@@ -35,5 +36,9 @@ impl<S: ComposableSampler> ComposableSampler for Annotating<S> {
             self.sampler.description(),
             names.join(",")
         )
+    }
+
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        self.sampler.visit_tallies(visit);
     }
 }

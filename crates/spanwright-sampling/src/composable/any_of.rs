@@ -4,6 +4,7 @@ use super::ComposableSampler;
 use crate::intent::Intent;
 use crate::reason::Reason;
 use crate::span::StartingSpan;
+use crate::tally::Tally;
 
 /// Wants a span if any of several samplers does: the lowest threshold counts.
 ///
@@ -39,5 +40,9 @@ impl ComposableSampler for AnyOf {
     fn description(&self) -> String {
         let samplers: Vec<_> = self.samplers.iter().map(|sampler| sampler.description()).collect();
         format!("ComposableAnyOf{{{}}}", samplers.join(","))
+    }
+
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        self.samplers.iter().for_each(|sampler| sampler.visit_tallies(visit));
     }
 }

@@ -22,6 +22,7 @@ pub use self::{
 };
 use crate::intent::Intent;
 use crate::span::StartingSpan;
+use crate::tally::Tally;
 
 /// Says with what probability a span is to be sampled, and leaves the decision to others.
 ///
@@ -38,6 +39,11 @@ pub trait ComposableSampler: fmt::Debug + Send + Sync + 'static {
 
     /// What it is, as the specification writes descriptions: `ComposableProbability{..}`.
     fn description(&self) -> String;
+
+    /// Shows what its rules have counted, and those of the samplers inside it. Most have none.
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        let _ = visit;
+    }
 }
 
 impl<S: ComposableSampler + ?Sized> ComposableSampler for Arc<S> {
@@ -48,6 +54,10 @@ impl<S: ComposableSampler + ?Sized> ComposableSampler for Arc<S> {
     fn description(&self) -> String {
         (**self).description()
     }
+
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        (**self).visit_tallies(visit);
+    }
 }
 
 impl<S: ComposableSampler + ?Sized> ComposableSampler for Box<S> {
@@ -57,5 +67,9 @@ impl<S: ComposableSampler + ?Sized> ComposableSampler for Box<S> {
 
     fn description(&self) -> String {
         (**self).description()
+    }
+
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        (**self).visit_tallies(visit);
     }
 }

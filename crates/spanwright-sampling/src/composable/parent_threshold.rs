@@ -5,6 +5,7 @@ use crate::intent::Intent;
 use crate::probability::Threshold;
 use crate::reason::Reason;
 use crate::span::StartingSpan;
+use crate::tally::Tally;
 
 /// Wants what was decided for the parent, and asks another sampler where there is none.
 ///
@@ -49,5 +50,9 @@ impl<R: ComposableSampler> ComposableSampler for ParentThreshold<R> {
 
     fn description(&self) -> String {
         format!("ComposableParentThreshold{{root={}}}", self.root.description())
+    }
+
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        self.root.visit_tallies(visit);
     }
 }
