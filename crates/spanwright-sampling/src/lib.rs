@@ -9,6 +9,7 @@ mod intent;
 mod otel;
 mod probability;
 mod reason;
+mod rules;
 mod sampler;
 mod shadow;
 mod span;
@@ -24,6 +25,7 @@ pub use self::{
     intent::Intent,
     probability::{Precision, Randomness, Threshold},
     reason::Reason,
+    rules::{IntoPredicate, Lint, Predicate, Rule, RuleBased, RuleBasedBuilder},
     sampler::{Decision, Outcome, Sampler},
     shadow::{Comparison, Shadow, ShadowStats},
     span::{ParentOrigin, StartingSpan},

@@ -1,0 +1,124 @@
+//! A span that is held against rules.
+
+use opentelemetry::trace::SpanKind;
+use opentelemetry::{KeyValue, Value};
+
+use crate::span::{ParentOrigin, StartingSpan};
+
+/// A span, with what several rules ask about it worked out once.
+pub(super) struct Subject<'s, 'a> {
+    pub(super) span: &'s StartingSpan<'a>,
+    pub(super) situation: Situations,
+    places: [u32; SLOTS],
+}
+
+/// Pairs of a kind and a place of the parent, as a set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Situations(u16);
+
+/// A key that rules ask for, and where its place among a span's attributes is remembered.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) name: Box<str>,
+    pub(super) slot: usize,
+}
+
+/// So many keys are looked up once a span, however many rules ask for them. Those beyond are looked up by each.
+const SLOTS: usize = 16;
+
+const UNKNOWN: u32 = u32::MAX;
+const ABSENT: u32 = u32::MAX - 1;
+
+impl<'s, 'a> Subject<'s, 'a> {
+    pub(super) fn new(span: &'s StartingSpan<'a>) -> Self {
+        Self {
+            span,
+            situation: Situations::of(span),
+            places: [UNKNOWN; SLOTS],
+        }
+    }
+
+    /// The value of an attribute. If it was given twice the last one counts, as when it is set twice.
+    pub(super) fn attribute(&mut self, key: &Key) -> Option<&'a Value> {
+        let attributes = self.span.attributes();
+        let Some(place) = self.places.get_mut(key.slot) else {
+            return find(attributes, &key.name).map(|place| &attributes[place].value);
+        };
+        if *place == UNKNOWN {
+            let found = find(attributes, &key.name).and_then(|place| u32::try_from(place).ok());
+            *place = found.unwrap_or(ABSENT);
+        }
+        attributes.get(*place as usize).map(|attribute| &attribute.value)
+    }
+}
+
+impl Key {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            slot: usize::MAX,
+        }
+    }
+}
+
+fn find(attributes: &[KeyValue], key: &str) -> Option<usize> {
+    attributes.iter().rposition(|attribute| attribute.key.as_str() == key)
+}
+
+impl Situations {
+    pub(super) const ALL: Self = Self((1 << (KINDS * ORIGINS)) - 1);
+    pub(super) const NONE: Self = Self(0);
+
+    fn of(span: &StartingSpan<'_>) -> Self {
+        Self(1 << (kind_index(span.kind()) * ORIGINS + origin_index(span.parent_origin())))
+    }
+
+    pub(super) fn of_kinds(kinds: impl IntoIterator<Item = SpanKind>) -> Self {
+        let kinds = kinds.into_iter().map(|kind| kind_index(&kind) * ORIGINS);
+        Self(kinds.fold(0, |all, shift| all | ((1 << ORIGINS) - 1) << shift))
+    }
+
+    pub(super) fn of_parents(parents: impl IntoIterator<Item = ParentOrigin>) -> Self {
+        let origins = parents
+            .into_iter()
+            .fold(0, |all, origin| all | 1 << origin_index(origin));
+        Self((0..KINDS).fold(0, |all, kind| all | origins << (kind * ORIGINS)))
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn contains(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(super) fn complement(self) -> Self {
+        Self(!self.0 & Self::ALL.0)
+    }
+}
+
+const KINDS: usize = 5;
+const ORIGINS: usize = 3;
+
+fn kind_index(kind: &SpanKind) -> usize {
+    match kind {
+        SpanKind::Client => 0,
+        SpanKind::Server => 1,
+        SpanKind::Producer => 2,
+        SpanKind::Consumer => 3,
+        SpanKind::Internal => 4,
+    }
+}
+
+fn origin_index(origin: ParentOrigin) -> usize {
+    match origin {
+        ParentOrigin::None => 0,
+        ParentOrigin::Local => 1,
+        ParentOrigin::Remote => 2,
+    }
+}
