@@ -2,11 +2,16 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod always_record;
 mod composable;
 mod composite;
+mod consistent;
 mod counter;
 mod intent;
 mod otel;
+mod parent_based;
+mod plain;
+mod priority;
 mod probability;
 mod reason;
 mod rules;
@@ -20,9 +25,14 @@ mod trace_state;
 
 #[doc(inline)]
 pub use self::{
+    always_record::AlwaysRecord,
     composable::{AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, ParentThreshold, Probability},
     composite::CompositeSampler,
+    consistent::ConsistentProbability,
     intent::Intent,
+    parent_based::{ParentBased, ParentBasedBuilder},
+    plain::{AlwaysOffSampler, AlwaysOnSampler},
+    priority::{PrioritySampler, PrioritySamplerBuilder},
     probability::{Precision, Randomness, Threshold},
     reason::Reason,
     rules::{IntoPredicate, Lint, Predicate, Rule, RuleBased, RuleBasedBuilder},

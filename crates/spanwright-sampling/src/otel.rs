@@ -4,8 +4,11 @@ use opentelemetry::trace::{Link, SpanKind, TraceContextExt};
 use opentelemetry::{Context, KeyValue, TraceId};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
+use crate::always_record::AlwaysRecord;
 use crate::composable::ComposableSampler;
 use crate::composite::CompositeSampler;
+use crate::parent_based::ParentBased;
+use crate::plain::{AlwaysOffSampler, AlwaysOnSampler};
 use crate::sampler::{Decision, Outcome, Sampler};
 use crate::shadow::Shadow;
 use crate::span::StartingSpan;
@@ -33,7 +36,11 @@ macro_rules! should_sample {
 }
 
 should_sample! {
+    [] AlwaysOffSampler;
+    [] AlwaysOnSampler;
+    [S: Sampler + Clone] AlwaysRecord<S>;
     [S: ComposableSampler] CompositeSampler<S>;
+    [] ParentBased;
     [S: Sampler + Clone, T: Sampler + Clone] Shadow<S, T>;
 }
 
