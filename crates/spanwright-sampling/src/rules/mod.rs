@@ -175,9 +175,9 @@ impl Compiled {
         let mut situations = Situations::ALL;
         let mut tests = Vec::new();
         for Predicate(test) in &predicates {
-            match test {
-                Test::Situation { of, .. } => situations = situations.and(*of),
-                test => tests.push(test.clone()),
+            match test.as_situations() {
+                Some(asked) => situations = situations.and(asked),
+                None => tests.push(test.clone()),
             }
         }
         tests.sort_by_key(Test::cost);

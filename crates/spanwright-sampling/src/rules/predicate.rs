@@ -247,6 +247,19 @@ impl Test {
         }
     }
 
+    /// The kinds and parents that it is about, if it is about nothing else.
+    pub(super) fn as_situations(&self) -> Option<Situations> {
+        match self {
+            Self::Situation { of, .. } => Some(*of),
+            Self::Not(test) => test.as_situations().map(Situations::complement),
+            Self::Any(tests) => {
+                let mut cases = tests.iter().map(Self::as_situations);
+                cases.try_fold(Situations::NONE, |all, case| Some(all.or(case?)))
+            }
+            Self::Name(_) | Self::Attribute { .. } | Self::Custom { .. } => None,
+        }
+    }
+
     /// The lower, the earlier it is worth asking.
     pub(super) fn cost(&self) -> u32 {
         match self {

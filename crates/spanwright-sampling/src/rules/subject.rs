@@ -97,6 +97,10 @@ impl Situations {
         Self(self.0 & other.0)
     }
 
+    pub(super) fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(super) fn complement(self) -> Self {
         Self(!self.0 & Self::ALL.0)
     }
