@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::fingerprint::Fingerprint;
+
 /// Literal text with `?`, any one character, and `*`, any number of characters or none. Case counts, and nothing escapes.
 ///
 /// The text between two stars is a [`Segment`] of a fixed number of characters. So the first place where one fits is the best
@@ -99,6 +101,13 @@ impl Glob {
         middle.try_fold(rest, |rest, segment| segment.find(rest)).is_some()
     }
 
+    /// What every text that fits has.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        let segments = [&self.head].into_iter().chain(&self.middle).chain(&self.tail);
+        let literals = segments.flat_map(Segment::literals).map(Fingerprint::of);
+        literals.fold(Fingerprint::default(), Fingerprint::and)
+    }
+
     /// The one text that fits, if there is but one.
     pub(super) fn as_literal(&self) -> Option<&str> {
         let is_literal = self.tail.is_none() && !self.head.has_wildcards;
@@ -188,6 +197,9 @@ impl Segment {
 
     /// What is left of `text` behind it, if the text starts with it.
     fn strip_start<'t>(&self, text: &'t str) -> Option<&'t str> {
+        if self.is_empty() {
+            return Some(text);
+        }
         if !self.has_wildcards {
             return text.strip_prefix(&*self.text);
         }
@@ -200,6 +212,9 @@ impl Segment {
 
     /// What is left of `text` before it, if the text ends with it.
     fn strip_end<'t>(&self, text: &'t str) -> Option<&'t str> {
+        if self.is_empty() {
+            return Some(text);
+        }
         if !self.has_wildcards {
             return text.strip_suffix(&*self.text);
         }
@@ -222,6 +237,11 @@ impl Segment {
             }
             rest.next()?;
         }
+    }
+
+    /// The parts of the text that are not wildcards.
+    fn literals(&self) -> impl Iterator<Item = &str> {
+        self.text.split(|symbol| self.has_wildcards && symbol == ONE)
     }
 
     fn symbols(&self) -> impl DoubleEndedIterator<Item = Symbol> {
@@ -256,20 +276,16 @@ fn fits(wanted: char, found: char) -> bool {
 /// What is left of `text` behind the first place of `literal`. Names are short: to prepare a cleverer search would cost more than
 /// it saves.
 fn find_literal<'t>(text: &'t str, literal: &str) -> Option<&'t str> {
-    let Some(&first) = literal.as_bytes().first() else {
+    let (bytes, literal) = (text.as_bytes(), literal.as_bytes());
+    let (Some(first), Some(last)) = (literal.first(), literal.last()) else {
         return Some(text);
     };
-    let mut candidates = text.as_bytes();
-    while candidates.len() >= literal.len() {
-        let at = candidates.iter().position(|byte| *byte == first)?;
-        candidates = &candidates[at..];
-        if candidates.starts_with(literal.as_bytes()) {
-            // A character begins where a whole text was found, and one ends where it ends.
-            return text.get(text.len() - candidates.len() + literal.len()..);
-        }
-        candidates = &candidates[1..];
-    }
-    None
+    let starts = bytes.iter().zip(bytes.get(literal.len() - 1..)?);
+    // Both ends at once: where paths are compared, every part begins with a slash, but few of them end alike.
+    let mut candidates = starts.enumerate().filter(|(_, ends)| *ends == (first, last));
+    let (at, _) = candidates.find(|(at, _)| bytes[*at..].starts_with(literal))?;
+    // A character begins where a whole text was found, and one ends where it ends.
+    text.get(at + literal.len()..)
 }
 
 /// As a pattern; a wildcard that is none in a [`containing`](Glob::containing) cannot be told apart.

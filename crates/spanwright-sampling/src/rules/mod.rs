@@ -4,6 +4,7 @@
 //!
 //! [SDK, ComposableRuleBased](https://opentelemetry.io/docs/specs/otel/trace/sdk/#composablerulebased).
 
+mod fingerprint;
 mod glob;
 mod implication;
 mod lint;
@@ -17,6 +18,7 @@ use std::fmt;
 
 use spanwright_core::BuildError;
 
+use self::fingerprint::Fingerprint;
 pub use self::lint::Lint;
 use self::predicate::Test;
 pub use self::predicate::{IntoPredicate, Predicate};
@@ -55,6 +57,10 @@ use crate::tally::Tally;
 /// once for all rules (of the first sixteen keys). `cargo xtask bench`, group `sampling`.
 #[derive(Debug)]
 pub struct RuleBased {
+    /// One for each rule, side by side in memory: most rules are told by them alone.
+    gates: Box<[Gate]>,
+    /// Whether a gate looks at names.
+    checks_names: bool,
     rules: Box<[Compiled]>,
     lints: Box<[Lint]>,
 }
@@ -64,6 +70,13 @@ pub struct RuleBased {
 pub struct RuleBasedBuilder {
     rules: Vec<Rule<Box<dyn ComposableSampler>>>,
     denies_unreachable: bool,
+}
+
+/// What a span must have for its rule to be worth asking.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    situations: Situations,
+    name: Fingerprint,
 }
 
 /// A rule, ready to be asked.
@@ -99,7 +112,16 @@ impl RuleBased {
 
     fn first_match(&self, span: &StartingSpan<'_>) -> Option<&Compiled> {
         let mut subject = Subject::new(span);
-        self.rules.iter().find(|rule| rule.matches(&mut subject))
+        let name = if self.checks_names {
+            Fingerprint::of(span.name())
+        } else {
+            Fingerprint::FULL
+        };
+        let mut rules = self.gates.iter().zip(&self.rules);
+        let mut is_taken = |gate: &Gate, rule: &Compiled| {
+            gate.situations.contains(subject.situation) && name.may_contain(gate.name) && rule.fits(&mut subject)
+        };
+        rules.find(|(gate, rule)| is_taken(gate, rule)).map(|(_, rule)| rule)
     }
 
     fn explain(&self, span: &StartingSpan<'_>) {
@@ -159,7 +181,10 @@ impl RuleBasedBuilder {
             let accepted = format!("rules that can be reached, but {lint}");
             return Err(BuildError::new("rules", lint.rule(), accepted));
         }
+        let gates: Box<[_]> = rules.iter().map(Compiled::gate).collect();
         Ok(RuleBased {
+            checks_names: gates.iter().any(|gate| gate.name != Fingerprint::default()),
+            gates,
             rules: rules.into(),
             lints: lints.into(),
         })
@@ -190,8 +215,17 @@ impl Compiled {
         })
     }
 
-    fn matches(&self, subject: &mut Subject<'_, '_>) -> bool {
-        self.situations.contains(subject.situation) && self.tests.iter().all(|test| test.matches(subject))
+    fn gate(&self) -> Gate {
+        let names = self.tests.iter().map(Test::name_fingerprint);
+        Gate {
+            situations: self.situations,
+            name: names.fold(Fingerprint::default(), Fingerprint::and),
+        }
+    }
+
+    /// Whether the span, which is past the gate, fits.
+    fn fits(&self, subject: &mut Subject<'_, '_>) -> bool {
+        self.tests.iter().all(|test| test.matches(subject))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 #[cfg(feature = "regex")]
 use regex::Regex;
 
+use super::fingerprint::Fingerprint;
 use super::glob::Glob;
 
 /// One text, or many of a form.
@@ -30,6 +31,7 @@ pub(super) struct TextSet {
     /// `None` for all of them.
     included: Option<Patterns>,
     excluded: Patterns,
+    fingerprint: Fingerprint,
 }
 
 impl Pattern {
@@ -55,6 +57,16 @@ impl Pattern {
             Self::Glob(glob) => glob.matches(text),
             #[cfg(feature = "regex")]
             Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+
+    /// What every text that fits has.
+    fn fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Exact(text) => Fingerprint::of(text),
+            Self::Glob(glob) => glob.fingerprint(),
+            #[cfg(feature = "regex")]
+            Self::Regex(_) => Fingerprint::default(),
         }
     }
 
@@ -86,6 +98,9 @@ impl Pattern {
 
 impl Patterns {
     fn matches(&self, text: &str) -> bool {
+        if let [pattern] = &*self.all {
+            return pattern.matches(text);
+        }
         let (exact, others) = self.all.split_at(self.exact);
         let by_order = |pattern: &Pattern| pattern.as_exact().cmp(text);
         exact.binary_search_by(by_order).is_ok() || others.iter().any(|pattern| pattern.matches(text))
@@ -120,7 +135,18 @@ impl FromIterator<Pattern> for Patterns {
 impl TextSet {
     /// These, if they are given, without those.
     pub(super) fn new(included: Option<Patterns>, excluded: Patterns) -> Self {
-        Self { included, excluded }
+        let patterns = included.iter().flat_map(|included| &included.all);
+        let fingerprint = patterns.map(Pattern::fingerprint).reduce(Fingerprint::common);
+        Self {
+            included,
+            excluded,
+            fingerprint: fingerprint.unwrap_or_default(),
+        }
+    }
+
+    /// What every text that is in it has.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// What fits this pattern.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use opentelemetry::trace::SpanKind;
 use spanwright_core::BuildError;
 
+use super::fingerprint::Fingerprint;
 use super::pattern::{Pattern, Patterns, TextSet};
 use super::subject::{Key, Situations, Subject};
 use super::text_form::any_text;
@@ -237,13 +238,25 @@ impl Test {
         match self {
             Self::Situation { of, .. } => of.contains(subject.situation),
             Self::Name(texts) => texts.contains(subject.span.name()),
-            Self::Attribute { key, texts } => subject.attribute(key).is_some_and(|value| {
-                let texts = texts.as_ref();
-                texts.is_none_or(|texts| any_text(value, |text| texts.contains(text)))
-            }),
+            Self::Attribute { key, texts } => {
+                let (Some((value, fingerprint)), texts) = (subject.attribute(key), texts) else {
+                    return false;
+                };
+                texts.as_ref().is_none_or(|texts| {
+                    fingerprint.may_contain(texts.fingerprint()) && any_text(value, |text| texts.contains(text))
+                })
+            }
             Self::Any(tests) => tests.iter().any(|test| test.matches(subject)),
             Self::Not(test) => !test.matches(subject),
             Self::Custom { test, .. } => test(subject.span),
+        }
+    }
+
+    /// What every name that it fits has.
+    pub(super) fn name_fingerprint(&self) -> Fingerprint {
+        match self {
+            Self::Name(texts) => texts.fingerprint(),
+            _ => Fingerprint::default(),
         }
     }
 

@@ -1,15 +1,26 @@
 //! A span that is held against rules.
 
+use std::cell::Cell;
+
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{KeyValue, Value};
 
+use super::fingerprint::Fingerprint;
+use super::text_form::any_text;
 use crate::span::{ParentOrigin, StartingSpan};
 
 /// A span, with what several rules ask about it worked out once.
 pub(super) struct Subject<'s, 'a> {
     pub(super) span: &'s StartingSpan<'a>,
     pub(super) situation: Situations,
-    places: [u32; SLOTS],
+    slots: [Slot; SLOTS],
+}
+
+/// What is known of an attribute.
+#[derive(Clone, Copy)]
+struct Slot {
+    place: u32,
+    fingerprint: Fingerprint,
 }
 
 /// Pairs of a kind and a place of the parent, as a set.
@@ -24,32 +35,61 @@ pub(super) struct Key {
 }
 
 /// So many keys are looked up once a span, however many rules ask for them. Those beyond are looked up by each.
-const SLOTS: usize = 16;
-
-const UNKNOWN: u32 = u32::MAX;
-const ABSENT: u32 = u32::MAX - 1;
+const SLOTS: usize = 8;
 
 impl<'s, 'a> Subject<'s, 'a> {
     pub(super) fn new(span: &'s StartingSpan<'a>) -> Self {
         Self {
             span,
             situation: Situations::of(span),
-            places: [UNKNOWN; SLOTS],
+            slots: [Slot::UNKNOWN; SLOTS],
         }
     }
 
-    /// The value of an attribute. If it was given twice the last one counts, as when it is set twice.
-    pub(super) fn attribute(&mut self, key: &Key) -> Option<&'a Value> {
+    /// The value of an attribute, and what its text forms have. If it was given twice the last one counts, as when it is set
+    /// twice.
+    pub(super) fn attribute(&mut self, key: &Key) -> Option<(&'a Value, Fingerprint)> {
         let attributes = self.span.attributes();
-        let Some(place) = self.places.get_mut(key.slot) else {
-            return find(attributes, &key.name).map(|place| &attributes[place].value);
+        let Some(slot) = self.slots.get_mut(key.slot) else {
+            let place = find(attributes, &key.name)?;
+            return Some((&attributes[place].value, Fingerprint::FULL));
         };
-        if *place == UNKNOWN {
-            let found = find(attributes, &key.name).and_then(|place| u32::try_from(place).ok());
-            *place = found.unwrap_or(ABSENT);
+        if slot.place == Slot::UNKNOWN.place {
+            *slot = Slot::of(attributes, &key.name);
         }
-        attributes.get(*place as usize).map(|attribute| &attribute.value)
+        let attribute = attributes.get(slot.place as usize)?;
+        Some((&attribute.value, slot.fingerprint))
     }
+}
+
+impl Slot {
+    const UNKNOWN: Self = Self {
+        place: u32::MAX,
+        fingerprint: Fingerprint::FULL,
+    };
+
+    const ABSENT: Self = Self {
+        place: u32::MAX - 1,
+        ..Self::UNKNOWN
+    };
+
+    fn of(attributes: &[KeyValue], key: &str) -> Self {
+        let found = find(attributes, key).and_then(|place| u32::try_from(place).ok());
+        found.map_or(Self::ABSENT, |place| Self {
+            place,
+            fingerprint: fingerprint(&attributes[place as usize].value),
+        })
+    }
+}
+
+/// What the text forms of a value have together.
+fn fingerprint(value: &Value) -> Fingerprint {
+    let all = Cell::new(Fingerprint::default());
+    any_text(value, |text| {
+        all.set(all.get().and(Fingerprint::of(text)));
+        false
+    });
+    all.get()
 }
 
 impl Key {

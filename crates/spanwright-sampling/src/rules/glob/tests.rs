@@ -52,6 +52,13 @@ proptest! {
     }
 
     #[test]
+    fn a_text_that_fits_has_what_the_pattern_has(pattern in "[abé?*]{0,6}", text in "[abé]{0,8}") {
+        let glob = Glob::new(&pattern);
+        prop_assert!(!glob.matches(&text) || Fingerprint::of(&text).may_contain(glob.fingerprint()));
+        prop_assert!(Fingerprint::FULL.may_contain(glob.fingerprint()));
+    }
+
+    #[test]
     fn a_part_fits_what_contains_it(part in "[ab*?]{0,3}", text in "[ab*?]{0,8}") {
         prop_assert_eq!(Glob::containing(&part).matches(&text), text.contains(&part));
     }
@@ -96,6 +103,19 @@ fn a_wildcard_is_any_character_and_case_counts() {
     ] {
         assert_eq!(Glob::new(pattern).matches(text), fits, "`{pattern}` and `{text}`");
     }
+}
+
+#[test]
+fn most_patterns_that_do_not_fit_are_told_by_a_glance() {
+    let name = Fingerprint::of("GET /api/v1/health/{id}/details");
+    let words = [
+        "users", "orders", "cart", "checkout", "login", "search", "items", "reviews", "payments",
+    ];
+    let mistaken = words
+        .map(|word| Glob::new(&format!("*/{word}*")))
+        .map(|glob| glob.fingerprint());
+    assert!(mistaken.into_iter().all(|pattern| !name.may_contain(pattern)));
+    assert!(name.may_contain(Glob::new("*/v?/health/*").fingerprint()));
 }
 
 #[test]
