@@ -273,6 +273,12 @@ fn a_rule_counts_what_it_decided_and_of_nested_rules_the_inner_one_does() {
         [("off", 0, 2), ("outer", 0, 1), ("on", 2, 0)],
         "and one was of the rule inside"
     );
+    let all: Vec<_> = sampler.stats().rules.into_iter().map(|count| count.rule).collect();
+    assert_eq!(
+        all,
+        ["off", "outer", "inner", "on"],
+        "the sampler shows them too, with those inside"
+    );
     let _ = sampler.explain(&named("off"));
     assert_eq!(
         rules.tallies().map(|tally| tally.dropped()).sum::<u64>(),

@@ -258,6 +258,13 @@ impl ComposableSampler for RuleBased {
         let rules: Vec<_> = self.rules.iter().map(Compiled::to_string).collect();
         format!("ComposableRuleBased{{[{}]}}", rules.join(","))
     }
+
+    fn visit_tallies(&self, visit: &mut dyn FnMut(&Tally)) {
+        for rule in &self.rules {
+            visit(&rule.tally);
+            rule.sampler.visit_tallies(visit);
+        }
+    }
 }
 
 impl fmt::Display for Compiled {
