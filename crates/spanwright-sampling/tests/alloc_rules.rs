@@ -1,5 +1,7 @@
 //! To find the rule for a span allocates nothing.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
+
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{Array, KeyValue, TraceId, Value};
 use spanwright_sampling::{

@@ -1,5 +1,7 @@
 //! `PrioritySampler`: the share of traces by the name of their first span.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
+
 use opentelemetry::TraceId;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
 use spanwright_sampling::{Outcome, PrioritySampler, Sampler, StartingSpan};

@@ -1,5 +1,7 @@
 //! Rules: what each predicate asks, which rule is taken, and what is said about it.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
+
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
 use opentelemetry::{Array, KeyValue, TraceId, Value};
 use spanwright_core::BuildError;

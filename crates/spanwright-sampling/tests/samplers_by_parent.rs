@@ -1,5 +1,7 @@
 //! Samplers that decide by the parent: the specification's tables, and the trace state in each branch.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
+
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
 use opentelemetry::{KeyValue, TraceId};
 use spanwright_sampling::{

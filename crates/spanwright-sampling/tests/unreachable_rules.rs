@@ -1,5 +1,9 @@
 //! The lint names rules that no span reaches: those that it should, and none that one does.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
+
+use std::slice;
+
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
 use opentelemetry::{Array, KeyValue, TraceId, Value};
 use proptest::prelude::*;
@@ -75,7 +79,7 @@ fn a_rule_behind_a_wider_one_is_named() {
         (&[Predicate::not(glob("GET *"))], &[glob("POST *")]),
         (&[Predicate::any([glob("GET *"), glob("PUT *")])], &[glob("PUT /x")]),
         (&[glob("*T *")], &[Predicate::any([glob("GET *"), glob("PUT *")])]),
-        (&[function.clone()], &[function.clone(), server()]),
+        (slice::from_ref(&function), &[function.clone(), server()]),
     ];
     for (earlier, later) in wider {
         assert_eq!(
@@ -253,11 +257,16 @@ fn reached(rules: &RuleBased) -> Vec<bool> {
     let array =
         |texts: &[&String]| Value::Array(Array::String(texts.iter().map(|text| (*text).clone().into()).collect()));
     let mut attributes = vec![Vec::new(), vec![KeyValue::new("key", array(&[]))]];
-    attributes.extend(texts.iter().map(|text| vec![KeyValue::new("key", text.clone())]));
+    attributes.extend(
+        texts
+            .iter()
+            .take(13)
+            .map(|text| vec![KeyValue::new("key", text.clone())]),
+    );
     let pairs = texts
         .iter()
         .take(13)
-        .flat_map(|one| texts.iter().take(13).map(move |other| [one, other]));
+        .flat_map(|one| texts.iter().take(7).map(move |other| [one, other]));
     attributes.extend(pairs.map(|pair| vec![KeyValue::new("key", array(&pair))]));
 
     let mut reached = vec![false; rules.tallies().count()];
@@ -277,7 +286,7 @@ fn reached(rules: &RuleBased) -> Vec<bool> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn no_rule_is_named_that_a_span_reaches(rules in prop::collection::vec(prop::collection::vec(predicate(), 0..3), 1..5)) {
