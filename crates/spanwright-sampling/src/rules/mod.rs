@@ -54,7 +54,7 @@ use crate::tally::Tally;
 /// # Cost
 ///
 /// No allocation and no lock. A rule that is for other kinds or other parents costs a comparison; each attribute is looked up
-/// once for all rules (of the first sixteen keys). `cargo xtask bench`, group `sampling`.
+/// once for all rules (of the first eight keys). `cargo xtask bench`, group `sampling`.
 #[derive(Debug)]
 pub struct RuleBased {
     /// One for each rule, side by side in memory: most rules are told by them alone.
