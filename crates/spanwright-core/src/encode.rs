@@ -30,6 +30,18 @@ pub trait Encode<T: ?Sized>: Send + Sync + 'static {
     /// Appends `item` to `out` as one record, and names the scope that the record belongs to.
     fn encode(&self, item: &T, scratch: &mut Self::Scratch, out: &mut Vec<u8>) -> ScopeId;
 
+    /// Appends `record`, one whole record, to `out` as that of a sampled item whose trace state is what `trace_state` makes of
+    /// the one in it. Whatever else is in the record stays as it is.
+    ///
+    /// For stages that decide after the end of an item ([`TailStage`](crate::TailStage)). What is no record of this encoder is
+    /// appended as it came. The default does that always: it is right for items that have neither.
+    ///
+    /// Called wherever the stage releases items: on the application's threads, and on the pipeline thread. One copy, no allocation.
+    fn amend(&self, record: &[u8], trace_state: &mut dyn RewriteTraceState, out: &mut Vec<u8>) {
+        let _ = trace_state;
+        out.extend_from_slice(record);
+    }
+
     /// The length in bytes of the first record of `run`.
     ///
     /// A `run` that does not start with a whole record answers its own length, so that a caller that walks always ends.
@@ -40,6 +52,13 @@ pub trait Encode<T: ?Sized>: Send + Sync + 'static {
 
     /// Appends the header after which `scopes_len` bytes of scopes (headers and records) follow.
     fn open_request(&self, scopes_len: usize, out: &mut Vec<u8>);
+}
+
+/// Says what the trace state of an item that was encoded earlier is to be.
+pub trait RewriteTraceState {
+    /// The new one for an item that has this one, in the form of the header (`key=value,key=value`, empty for none), and was or was
+    /// not sampled when it ended.
+    fn rewrite<'a>(&'a mut self, trace_state: &'a str, is_sampled: bool) -> &'a str;
 }
 
 /// Names an instrumentation scope within one encoder.

@@ -52,6 +52,87 @@ impl Ledger {
     }
 }
 
+/// Where every item is that came to a stage which decides later: in front of the [`Ledger`], and as exact.
+///
+/// The law, at every moment: `ended == kept + dropped + lost + held`. What is kept or lost goes into the ledger of the delivery, so
+/// that there `ended == kept + lost` holds at the same moment ([`check`](Self::check)); what is dropped is nobody's loss.
+///
+/// ```
+/// use spanwright_core::{Ledger, TailLedger};
+///
+/// let tail = TailLedger { ended: 10, kept: 3, dropped: 5, held: 2, held_bytes: 4096, ..TailLedger::default() };
+/// let delivery = Ledger { ended: 3, pending: 3, ..Ledger::default() };
+/// assert!(tail.check(&delivery).is_ok());
+/// assert_eq!(
+///     TailLedger { held: 1, ..tail }.check(&delivery).unwrap_err().to_string(),
+///     "10 items ended at the tail, but 9 are accounted for: kept 3, dropped 5, lost 0, held 1; 3 ended for delivery"
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct TailLedger {
+    /// Items that ended, sampled or not.
+    pub ended: u64,
+    /// Items that were decided to be kept, and handed to the delivery.
+    pub kept: u64,
+    /// Items that were decided to be dropped.
+    pub dropped: u64,
+    /// Items that the stage has never seen, because they could not be encoded or ended after the shutdown. They are lost items of
+    /// the delivery, under that reason.
+    pub lost: u64,
+    /// Items that are not decided about.
+    pub held: u64,
+    /// The memory that the stage takes for them. Not a part of the law.
+    pub held_bytes: u64,
+}
+
+impl TailLedger {
+    /// Whether every item that ended is in exactly one column, and those that went on are what ended for `delivery`.
+    ///
+    /// # Errors
+    ///
+    /// The law is broken: a defect of ours, with the figures.
+    pub fn check(&self, delivery: &Ledger) -> Result<(), TailImbalance> {
+        let accounted = self.kept + self.dropped + self.lost + self.held;
+        if accounted == self.ended && self.kept + self.lost == delivery.ended {
+            Ok(())
+        } else {
+            Err(TailImbalance {
+                tail: *self,
+                delivered: delivery.ended,
+            })
+        }
+    }
+}
+
+/// A [`TailLedger`] that does not add up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TailImbalance {
+    tail: TailLedger,
+    delivered: u64,
+}
+
+impl fmt::Display for TailImbalance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TailLedger {
+            ended,
+            kept,
+            dropped,
+            lost,
+            held,
+            ..
+        } = self.tail;
+        let accounted = kept + dropped + lost + held;
+        write!(
+            f,
+            "{ended} items ended at the tail, but {accounted} are accounted for: \
+             kept {kept}, dropped {dropped}, lost {lost}, held {held}; {} ended for delivery",
+            self.delivered
+        )
+    }
+}
+
+impl Error for TailImbalance {}
+
 /// A [`Ledger`] that does not add up.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Imbalance {

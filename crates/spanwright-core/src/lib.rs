@@ -36,6 +36,7 @@
 //! | where a span is | type |
 //! |---|---|
 //! | ended, to be turned into bytes | [`Encode`], [`ScopeId`] |
+//! | held until its trace is decided about | [`TailStage`], [`TailLedger`] |
 //! | in a request, ready for the wire | [`EncodedBatch`], [`Priority`], [`ContentEncoding`] |
 //! | handed to somebody who sends it | [`Exporter`], [`BoxExporter`], [`Receipt`], [`ExportError`] |
 //! | gone | [`LossReason`], [`LossCounts`] |
@@ -53,6 +54,7 @@
 
 mod batch;
 mod build_error;
+mod class;
 mod clock;
 mod encode;
 mod env;
@@ -63,18 +65,21 @@ mod loss;
 mod observer;
 mod pressure;
 pub mod semconv;
+mod tail;
 
 #[doc(inline)]
 pub use self::{
     batch::{ContentEncoding, EncodedBatch, Priority},
     build_error::BuildError,
+    class::Class,
     clock::{Clock, ManualClock, SystemClock},
-    encode::{Encode, ScopeId},
+    encode::{Encode, RewriteTraceState, ScopeId},
     env::{Env, IgnoredVariable},
     export_error::{ErrorKind, ExportError},
     exporter::{BoxExporter, Exporter, Receipt},
-    ledger::{Imbalance, Ledger},
+    ledger::{Imbalance, Ledger, TailImbalance, TailLedger},
     loss::{LossCounts, LossReason},
     observer::{Event, NoopObserver, Observer},
     pressure::Pressure,
+    tail::{Ended, Held, Release, TailStage},
 };

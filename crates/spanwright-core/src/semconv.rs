@@ -62,6 +62,14 @@ pub mod attribute {
     pub const SAMPLER_REASON: &str = "spanwright.sampler.reason";
     /// The rule by which it did.
     pub const SAMPLER_RULE: &str = "spanwright.sampler.rule";
+    /// Whether an evicted trace was `kept` or `dropped`.
+    pub const TAIL_DECISION: &str = "spanwright.sampler.tail.decision";
+    /// What became of a trace: `kept` or `dropped`.
+    pub const TAIL_OUTCOME: &str = "spanwright.sampler.tail.outcome";
+    /// The policy by which it was decided.
+    pub const TAIL_POLICY: &str = "spanwright.sampler.tail.policy";
+    /// What made the decision due: `root_ended`, `age`, `memory`, `trace_size`, `window` or `shutdown`.
+    pub const TAIL_TRIGGER: &str = "spanwright.sampler.tail.trigger";
     /// How many spans a sampled one stands for.
     pub const SAMPLING_ADJUSTED_COUNT: &str = "spanwright.sampling.adjusted_count";
 }
@@ -115,6 +123,14 @@ metrics! {
         "The same by rule, for those that a rule decided.";
     SAMPLER_TRACE_STATES = "spanwright.sampler.trace_states", Counter, "{span}",
         "The parents whose trace state was not as it should be, by error.type.";
+    TAIL_BYTES = "spanwright.sampler.tail.bytes", UpDownCounter, "By",
+        "The memory that spans take whose trace is not decided about, with its bookkeeping.";
+    TAIL_EVICTED = "spanwright.sampler.tail.evicted", Counter, "{trace}",
+        "The traces that had to be decided about before their local root ended, by trigger and decision.";
+    TAIL_LATE_SPANS = "spanwright.sampler.tail.late_spans", Counter, "{span}",
+        "The spans that ended after their trace was decided about, by what that was.";
+    TAIL_TRACES = "spanwright.sampler.tail.traces", Counter, "{trace}",
+        "The traces that were decided about, by outcome and policy.";
 }
 
 #[cfg(test)]

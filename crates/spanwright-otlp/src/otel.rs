@@ -2,7 +2,7 @@
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
-use spanwright_core::{Encode, ScopeId};
+use spanwright_core::{Encode, RewriteTraceState, ScopeId};
 
 use crate::encode::{SpanEncoder, SpanEncoderBuilder, SpanScratch, SpanView, encode_resource};
 
@@ -28,6 +28,10 @@ impl Encode<SpanData> for SpanEncoder {
             scope: &span.instrumentation_scope,
         };
         self.encode_span(&view, scratch, out)
+    }
+
+    fn amend(&self, record: &[u8], trace_state: &mut dyn RewriteTraceState, out: &mut Vec<u8>) {
+        self.amend_record(record, trace_state, out);
     }
 
     fn record_len(&self, run: &[u8]) -> usize {

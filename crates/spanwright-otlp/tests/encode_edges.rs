@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
-use spanwright_core::{Encode, ScopeId};
+use spanwright_core::{Encode, RewriteTraceState, ScopeId};
 use spanwright_otlp::{SpanEncoder, SpanScratch, count_spans};
 use spanwright_testing::{SpanFactory, http_server_span};
 
@@ -341,6 +341,22 @@ fn spans_of_scopes_beyond_the_bound_carry_their_scope() {
             ("otel.scope.tenant", Some(any_value::Value::IntValue(7))),
         ]
     );
+    // The fields that stand for the scope do not hide those that a stage amends.
+    struct Rewritten;
+    impl RewriteTraceState for Rewritten {
+        fn rewrite<'a>(&'a mut self, _: &'a str, _: bool) -> &'a str {
+            "ot=th:c"
+        }
+    }
+    let mut amended = Vec::new();
+    encoder.amend(&out, &mut Rewritten, &mut amended);
+    let amended = decode(&frame(&encoder, &[(ScopeId::new(BOUND as u32), amended)]));
+    let expected = Span {
+        trace_state: "ot=th:c".to_owned(),
+        flags: encoded.flags | 1,
+        ..encoded.clone()
+    };
+    assert_eq!(amended.spans, [expected]);
     // Known scopes keep their ids.
     assert_eq!(encoder.encode(&in_scope(scope(17)), &mut scratch, &mut out).index(), 17);
 }

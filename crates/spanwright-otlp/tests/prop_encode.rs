@@ -12,8 +12,8 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use spanwright_core::Encode;
-use spanwright_otlp::{SpanEncoder, count_spans};
+use spanwright_core::{Encode, RewriteTraceState};
+use spanwright_otlp::{SpanEncoder, SpanScratch, count_spans};
 
 use self::encode_oracle::{assert_equals_official, cut, official, ours};
 
@@ -37,6 +37,51 @@ proptest! {
     }
 
     #[test]
+    fn a_record_that_is_amended_is_that_of_a_sampled_span_with_the_new_trace_state(span in span(), new in trace_state()) {
+        let encoder = SpanEncoder::builder().build();
+        let encode = |span: &SpanData| {
+            let mut record = Vec::new();
+            encoder.encode(span, &mut SpanScratch::default(), &mut record);
+            record
+        };
+        let context = &span.span_context;
+        let mut expected = span.clone();
+        expected.span_context = SpanContext::new(
+            context.trace_id(),
+            context.span_id(),
+            context.trace_flags().with_sampled(true),
+            context.is_remote(),
+            new.clone(),
+        );
+        let mut rewrite = Replace { new: new.header(), seen: None };
+        let mut amended = b"before".to_vec();
+        encoder.amend(&encode(&span), &mut rewrite, &mut amended);
+        prop_assert_eq!(&amended[b"before".len()..], encode(&expected));
+        prop_assert_eq!(rewrite.seen, Some((context.trace_state().header(), context.is_sampled())));
+        assert_equals_official(&encoder, &[expected], &Resource::builder_empty().build());
+    }
+
+    #[test]
+    fn what_is_no_record_is_not_amended(
+        span in span(),
+        bytes in vec(any::<u8>(), 0..60),
+        end in any::<prop::sample::Index>(),
+    ) {
+        let encoder = SpanEncoder::builder().build();
+        let mut record = Vec::new();
+        encoder.encode(&span, &mut SpanScratch::default(), &mut record);
+        let cut = &record[..end.index(record.len())];
+        let twice = [record.as_slice(), record.as_slice()].concat();
+        for odd in [bytes.as_slice(), cut, &twice] {
+            let mut rewrite = Replace { new: "a=b".to_owned(), seen: None };
+            let mut out = Vec::new();
+            encoder.amend(odd, &mut rewrite, &mut out);
+            prop_assert_eq!(out, odd);
+            prop_assert_eq!(rewrite.seen, None);
+        }
+    }
+
+    #[test]
     fn walkers_take_any_bytes(bytes in vec(any::<u8>(), 0..200)) {
         walk(&bytes);
     }
@@ -54,6 +99,19 @@ proptest! {
         }
         walk(&bytes);
         walk(&bytes[..end.index(bytes.len())]);
+    }
+}
+
+/// Makes every trace state another one, and remembers what it was shown.
+struct Replace {
+    new: String,
+    seen: Option<(String, bool)>,
+}
+
+impl RewriteTraceState for Replace {
+    fn rewrite<'a>(&'a mut self, trace_state: &'a str, is_sampled: bool) -> &'a str {
+        self.seen = Some((trace_state.to_owned(), is_sampled));
+        &self.new
     }
 }
 

@@ -4,6 +4,7 @@
 //! of the thread (`span` and `value`, by means of `wire`), and from there they are appended to the thread's chunk as one
 //! record (`draft`). What frames the records into a request was encoded when it was first seen (`scope`, `resource`).
 
+mod amend;
 mod draft;
 mod resource;
 mod scope;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use opentelemetry::InstrumentationScope;
-use spanwright_core::ScopeId;
+use spanwright_core::{RewriteTraceState, ScopeId};
 
 use self::draft::Draft;
 use self::scope::{OVERFLOW, ScopeMemory, ScopeTable};
@@ -137,13 +138,17 @@ impl SpanEncoder {
         };
         let limit = self.attribute_value_length_limit;
         scratch.draft.append_field(out, tag::SPANS, |cursor| {
-            let cursor = span::write_span(cursor, span, limit)?;
+            let mut cursor = span::write_span(cursor, span, limit)?;
             if scope == OVERFLOW {
-                return scope::write_as_attributes(cursor, span::tag::ATTRIBUTES, span.scope);
+                cursor = scope::write_as_attributes(cursor, span::tag::ATTRIBUTES, span.scope)?;
             }
-            Ok(cursor)
+            span::write_flags(cursor, span)
         });
         scope
+    }
+
+    pub(crate) fn amend_record(&self, record: &[u8], trace_state: &mut dyn RewriteTraceState, out: &mut Vec<u8>) {
+        amend::amend(record, trace_state, out);
     }
 
     pub(crate) fn first_record_len(&self, run: &[u8]) -> usize {

@@ -34,9 +34,9 @@ pub(super) mod tag {
     use crate::encode::wire::{delimited, fixed64, varint};
 
     /// Of a span and of a link.
-    pub(super) const TRACE_ID: u8 = delimited(1);
-    pub(super) const SPAN_ID: u8 = delimited(2);
-    pub(super) const TRACE_STATE: u8 = delimited(3);
+    pub(in crate::encode) const TRACE_ID: u8 = delimited(1);
+    pub(in crate::encode) const SPAN_ID: u8 = delimited(2);
+    pub(in crate::encode) const TRACE_STATE: u8 = delimited(3);
 
     pub(super) const PARENT_SPAN_ID: u8 = delimited(4);
     pub(super) const NAME: u8 = delimited(5);
@@ -51,7 +51,7 @@ pub(super) mod tag {
     pub(super) const DROPPED_LINKS_COUNT: u8 = varint(14);
     pub(super) const STATUS: u8 = delimited(15);
     /// Field 16, four bytes: the one tag that takes two bytes.
-    pub(super) const FLAGS: [u8; 2] = [0x85, 0x01];
+    pub(in crate::encode) const FLAGS: [u8; 2] = [0x85, 0x01];
 }
 
 mod event_tag {
@@ -86,7 +86,7 @@ const FLAG_HAS_IS_REMOTE: u32 = 0x100;
 /// It is.
 const FLAG_IS_REMOTE: u32 = 0x200;
 
-/// Appends the fields of `span`, without the tag and the length that the span itself has in its scope.
+/// Appends the fields of `span` up to the flags, without the tag and the length that the span itself has in its scope.
 #[inline(never)]
 pub(super) fn write_span<'a>(cursor: Cursor<'a>, span: &SpanView<'_>, limit: usize) -> Written<'a> {
     let mut cursor = write_context(cursor, span.context)?;
@@ -110,7 +110,13 @@ pub(super) fn write_span<'a>(cursor: Cursor<'a>, span: &SpanView<'_>, limit: usi
         cursor = write_link(cursor, link, limit)?;
     }
     cursor = cursor.number(tag::DROPPED_LINKS_COUNT, span.dropped_links_count)?;
-    write_status(cursor, span.status)?
+    write_status(cursor, span.status)
+}
+
+/// Appends the flags. They are always the last field, where they can be found again without a walk.
+#[inline(always)]
+pub(super) fn write_flags<'a>(cursor: Cursor<'a>, span: &SpanView<'_>) -> Written<'a> {
+    cursor
         .array(tag::FLAGS)?
         .array(flags(span.context.trace_flags(), span.parent_span_is_remote).to_le_bytes())
 }

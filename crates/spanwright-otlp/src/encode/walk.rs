@@ -43,13 +43,23 @@ pub(super) fn record_len(run: &[u8]) -> usize {
 
 /// The fields of a message: number, and content where it is delimited by a length. `None` once where the bytes are no
 /// message; the walk ends there.
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn new(message: &'a [u8]) -> Self {
+    pub(super) fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
+    }
+
+    /// Whether the walk is at its end.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// What it has not walked over yet.
+    pub(super) fn into_rest(self) -> &'a [u8] {
+        self.rest
     }
 
     fn field(&mut self) -> Option<(u32, Option<&'a [u8]>)> {
