@@ -107,6 +107,11 @@ impl<C: Collect> Handle<C> {
         self.shared.intake.push(item)
     }
 
+    /// As [`push`](Self::push), by way of the stage in front of the queue.
+    pub(crate) fn hold(&self, item: C::Input<'_>) -> Result<(), LossReason> {
+        self.shared.intake.hold(item)
+    }
+
     pub(crate) fn count_unsampled(&self) {
         self.shared.intake.count_unsampled();
     }
@@ -139,6 +144,7 @@ impl<C: Collect> Handle<C> {
             queue_utilization: self.shared.monitor.utilization(),
             threads: snapshot.threads,
             unsampled: snapshot.unsampled(),
+            tail: snapshot.tail(),
         }
     }
 

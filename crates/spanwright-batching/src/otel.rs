@@ -13,7 +13,8 @@ use crate::collect::Class;
 use crate::processor::{BatchProcessor, BatchProcessorBuilder};
 use crate::report::{FlushError, Report};
 
-/// The span processor: sampled spans are encoded when they end.
+/// The span processor: sampled spans are encoded when they end. With a [tail stage](BatchProcessorBuilder::with_tail) also those that
+/// were only recorded, because it is the stage that decides.
 ///
 /// Register it alone. The SDK clones every span deeply for each further processor; to export to several places, give this one
 /// several exporters.
@@ -55,7 +56,7 @@ impl<E: Encode<SpanData>> SpanProcessor for BatchProcessor<SpanData, E> {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
+        if span.span_context.is_sampled() || self.has_tail() {
             // A refusal is in the ledger; nobody here could do more about it.
             let _ = self.end(&span);
         } else {

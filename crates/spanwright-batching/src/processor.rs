@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use spanwright_core::{
-    BoxExporter, BuildError, Encode, ExportError, Exporter, LossReason, NoopObserver, Observer, Pressure,
+    BoxExporter, BuildError, Encode, ExportError, Exporter, LossReason, NoopObserver, Observer, Pressure, TailStage,
 };
 use tower_service::Service;
 
-use crate::collect::{Class, Encoded, EncodedRequest};
+use crate::collect::{Class, Collect as _, Encoded, EncodedInput, EncodedRequest};
 use crate::config::BatchConfig;
 use crate::handle::{Handle, Parts};
 use crate::monitor::QueueMonitor;
@@ -41,6 +41,7 @@ pub struct BatchProcessorBuilder<T, E> {
     encoder: E,
     classify: Classify<T>,
     exporters: Vec<(Arc<str>, BoxExporter)>,
+    tail: Option<Arc<dyn TailStage<T>>>,
     parts: Parts,
     pub(crate) resource_hook: Option<ResourceHook<E>>,
 }
@@ -51,6 +52,7 @@ impl<T: 'static, E: Encode<T>> BatchProcessor<T, E> {
             encoder,
             classify,
             exporters: Vec::new(),
+            tail: None,
             parts: Parts {
                 config: BatchConfig::default(),
                 sizer: None,
@@ -64,11 +66,21 @@ impl<T: 'static, E: Encode<T>> BatchProcessor<T, E> {
 
     /// Takes an item that has ended. Never blocks. What cannot be taken is counted as lost.
     ///
+    /// With a [tail stage](BatchProcessorBuilder::with_tail) it is held, kept or dropped as that decides, and with it what the stage
+    /// had waited to decide about until this item ended. None of that is an error of this item.
+    ///
     /// # Errors
     ///
     /// Why it was not taken.
     pub fn end(&self, item: &T) -> Result<(), LossReason> {
-        self.handle.push(item)
+        if self.has_tail() {
+            return self.handle.hold(EncodedInput::Item(item));
+        }
+        self.handle.push(EncodedInput::Item(item))
+    }
+
+    pub(crate) fn has_tail(&self) -> bool {
+        self.handle.collect().has_tail()
     }
 
     /// Delivers everything that ended before the call, and waits for that, for at most `timeout`.
@@ -151,6 +163,17 @@ impl<T: 'static, E: Encode<T>> BatchProcessorBuilder<T, E> {
         self
     }
 
+    /// What decides later, when more is known of an item's trace, whether it goes into the queue at all. Default: nothing, every
+    /// item does.
+    ///
+    /// With one, items come to it that were only recorded, too: it takes the place of the flag that says whether they were sampled.
+    /// Its ledger is [`Stats::tail`]. A flush makes it decide nothing early, a shutdown everything, within its deadline.
+    #[must_use]
+    pub fn with_tail(mut self, tail: Arc<dyn TailStage<T>>) -> Self {
+        self.tail = Some(tail);
+        self
+    }
+
     /// Chooses the size of each batch. Default: always `max_export_batch_size`.
     #[must_use]
     pub fn with_sizer(mut self, sizer: impl BatchSizer) -> Self {
@@ -187,11 +210,12 @@ impl<T: 'static, E: Encode<T>> BatchProcessorBuilder<T, E> {
             encoder,
             classify,
             exporters,
+            tail,
             parts,
             resource_hook,
         } = self;
         let export_timeout = parts.config.export_timeout();
-        let handle = Handle::spawn(Encoded::new(encoder, classify), exporters, parts)?;
+        let handle = Handle::spawn(Encoded::new(encoder, classify).with_tail(tail), exporters, parts)?;
         Ok(BatchProcessor {
             handle,
             export_timeout,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{error, fmt};
 
-use spanwright_core::{Ledger, LossCounts};
+use spanwright_core::{Ledger, LossCounts, TailLedger};
 
 /// What became of the items that a flush or a shutdown waited for: those that had ended before it was called and were still
 /// ours. What was settled earlier is in the ledger ([`Stats`]).
@@ -13,6 +13,9 @@ use spanwright_core::{Ledger, LossCounts};
 pub struct Report {
     /// One for each destination, the first one's first.
     pub destinations: Vec<Delivery>,
+    /// Items that had ended and that the stage in front of the queue holds: it has not decided about them, and a flush does not make
+    /// it. 0 without one, and after a shutdown.
+    pub held: u64,
 }
 
 /// What one destination got of them.
@@ -65,6 +68,9 @@ impl fmt::Display for Report {
                 "{separator}{name}: exported {exported}, rejected {rejected}, lost {lost:?}, pending {pending}"
             )?;
         }
+        if self.held > 0 {
+            write!(f, "; held {}", self.held)?;
+        }
         Ok(())
     }
 }
@@ -107,8 +113,11 @@ pub struct Stats {
     pub queue_utilization: f64,
     /// Threads that hold items now or did not long ago.
     pub threads: usize,
-    /// Items that were recorded but not sampled: seen, and by the specification not to be exported. Not a part of any ledger.
+    /// Items that were recorded but not sampled: seen, and by the specification not to be exported. Not a part of any ledger. 0 with
+    /// a tail stage, which decides about those too.
     pub unsampled: u64,
+    /// Where the items are that came to the tail stage, at the same moment as everything else. `None` without one.
+    pub tail: Option<TailLedger>,
 }
 
 /// What can be counted of one destination.

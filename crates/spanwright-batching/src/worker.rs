@@ -111,7 +111,21 @@ struct Driver<C: Collect, S> {
     exports: JoinSet<Result<Receipt, ExportError>>,
     /// Which request a task has, for a task that panicked cannot say.
     tasks: Vec<(Id, usize, RequestId)>,
+    tail: Tail,
 }
+
+/// What is to be done for the stage in front of the queue.
+enum Tail {
+    /// Nothing: there is none, or it is empty for ever.
+    Done,
+    /// Ask it again then.
+    Due(Instant),
+    /// Empty it, until then.
+    Drain(Instant),
+}
+
+/// How long to wait before the stage is asked again that has more, while there is no room for it.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(10);
 
 impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
     fn new(worker: Worker<C, S>) -> Self {
@@ -121,11 +135,16 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
             is_ready,
             exports: JoinSet::new(),
             tasks: Vec::new(),
+            tail: Tail::Done,
         }
     }
 
     async fn run(mut self) {
-        let mut timer = pin!(sleep_until(SystemClock.now().into()));
+        let now = SystemClock.now();
+        if self.worker.intake.collect.has_tail() {
+            self.tail = Tail::Due(now);
+        }
+        let mut timer = pin!(sleep_until(now.into()));
         poll_fn(|cx| self.poll(cx, timer.as_mut())).await;
     }
 
@@ -146,12 +165,9 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
             } in self.worker.commands.take()
             {
                 let deadline = now + timeout.min(FAR);
-                if is_shutdown {
-                    self.worker.engine.shutdown(now, deadline, reply);
-                } else {
-                    self.worker.engine.flush(now, deadline, reply);
-                }
+                self.command(now, deadline, is_shutdown, reply);
             }
+            self.poll_tail(now);
             match self.worker.engine.poll(now, &self.is_ready) {
                 Action::Export { outlet, id, request } => self.export(now, outlet, id, request),
                 Action::Stop => return Poll::Ready(()),
@@ -164,12 +180,61 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
                         armed = Some(is_saturated);
                         continue;
                     }
+                    let until = match self.tail {
+                        Tail::Done => until,
+                        Tail::Due(at) | Tail::Drain(at) => until.min(at),
+                    };
                     timer.as_mut().reset(until.into());
                     if timer.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                 }
             }
+        }
+    }
+
+    fn command(&mut self, now: Instant, deadline: Instant, is_shutdown: bool, reply: Reply) {
+        let Worker { engine, intake, .. } = &mut self.worker;
+        if !intake.collect.has_tail() {
+            return match is_shutdown {
+                true => engine.shutdown(now, deadline, reply),
+                false => engine.flush(now, deadline, reply),
+            };
+        }
+        let held = Arc::clone(intake);
+        let reply: Reply = Box::new(move |mut report| {
+            report.held = held.collect.held().items;
+            reply(report);
+        });
+        if is_shutdown {
+            intake.close();
+            intake.await_threads();
+            engine.shutdown_fed(now, deadline, reply);
+            self.tail = Tail::Drain(deadline);
+        } else {
+            engine.flush(now, deadline, reply);
+        }
+    }
+
+    /// Lets the stage in front of the queue go on, as far as there is room.
+    fn poll_tail(&mut self, now: Instant) {
+        let Worker { engine, intake, .. } = &mut self.worker;
+        match self.tail {
+            Tail::Due(due) if now >= due => {
+                self.tail = match intake.poll_tail(now) {
+                    Some(due) if due <= now && !intake.has_room() => Tail::Due(now + NO_ROOM_PAUSE),
+                    Some(due) => Tail::Due(due),
+                    None => Tail::Due(now + FAR),
+                };
+            }
+            Tail::Drain(deadline) => {
+                let (is_done, too_late) = intake.drain_tail(now >= deadline);
+                if is_done {
+                    self.tail = Tail::Done;
+                    engine.fed(now, too_late);
+                }
+            }
+            Tail::Due(_) | Tail::Done => {}
         }
     }
 

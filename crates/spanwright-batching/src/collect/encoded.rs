@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use spanwright_core::{Encode, EncodedBatch, Priority, ScopeId};
+use spanwright_core::{
+    Encode, EncodedBatch, Ended, Held, LossReason, Priority, RewriteTraceState, ScopeId, TailStage,
+};
 
 use super::pool::{Buffer, CHUNK_BYTES, Pool, Run, Sealed};
 use super::{Chunk, Class, Collect, Piece, Room};
+use crate::intake::Door;
 
 /// Collects items as the bytes of their records, in runs by scope.
 ///
@@ -18,8 +23,29 @@ pub(crate) struct Encoded<T, E, F> {
     pub(crate) encoder: E,
     classify: F,
     pool: Arc<Pool>,
+    tail: Option<Arc<dyn TailStage<T>>>,
     item: PhantomData<fn(T)>,
 }
+
+/// What is collected: an item, or the record of one that was held.
+pub(crate) enum EncodedInput<'a, T> {
+    Item(&'a T),
+    Record {
+        record: &'a [u8],
+        scope: ScopeId,
+        trace_state: &'a mut dyn RewriteTraceState,
+    },
+}
+
+/// What a thread keeps: the encoder's, and where a record is written that goes to the stage first.
+#[derive(Default)]
+pub(crate) struct EncodedScratch<S> {
+    encoder: S,
+    record: Vec<u8>,
+}
+
+/// The largest buffer for one record that a thread keeps.
+const MAX_RECORD_BUFFER: usize = 64 * 1024;
 
 impl<T, E, F> Encoded<T, E, F> {
     pub(crate) fn new(encoder: E, classify: F) -> Self {
@@ -27,8 +53,13 @@ impl<T, E, F> Encoded<T, E, F> {
             encoder,
             classify,
             pool: Arc::default(),
+            tail: None,
             item: PhantomData,
         }
+    }
+
+    pub(crate) fn with_tail(self, tail: Option<Arc<dyn TailStage<T>>>) -> Self {
+        Self { tail, ..self }
     }
 }
 
@@ -38,14 +69,18 @@ where
     E: Encode<T>,
     F: Fn(&T) -> Class + Send + Sync + 'static,
 {
-    type Input<'a> = &'a T;
-    type Scratch = E::Scratch;
+    type Input<'a> = EncodedInput<'a, T>;
+    type Scratch = EncodedScratch<E::Scratch>;
     type Chunk = EncodedChunk;
     type Piece = EncodedPiece;
     type Request = EncodedRequest;
 
-    fn class(&self, item: &&T) -> Class {
-        (self.classify)(item)
+    fn class(&self, input: &EncodedInput<'_, T>) -> Class {
+        match input {
+            EncodedInput::Item(item) => (self.classify)(item),
+            // Its class was found when it was an item, and goes with it.
+            EncodedInput::Record { .. } => Class::default(),
+        }
     }
 
     fn open_chunk(&self) -> EncodedChunk {
@@ -57,13 +92,30 @@ where
         }
     }
 
-    fn append(&self, item: &mut &T, scratch: &mut E::Scratch, chunk: &mut EncodedChunk) -> usize {
+    fn append(
+        &self,
+        input: &mut EncodedInput<'_, T>,
+        scratch: &mut EncodedScratch<E::Scratch>,
+        chunk: &mut EncodedChunk,
+    ) -> usize {
         let start = chunk.buffer.bytes.len();
-        let scope = self.encoder.encode(item, scratch, &mut chunk.buffer.bytes);
+        let scope = match input {
+            EncodedInput::Item(item) => self
+                .encoder
+                .encode(item, &mut scratch.encoder, &mut chunk.buffer.bytes),
+            EncodedInput::Record {
+                record,
+                scope,
+                trace_state,
+            } => {
+                self.encoder.amend(record, *trace_state, &mut chunk.buffer.bytes);
+                *scope
+            }
+        };
         chunk.close_record(scope, start)
     }
 
-    fn undo(&self, _: &mut &T, chunk: &mut EncodedChunk, mark: Mark) {
+    fn undo(&self, _: &mut EncodedInput<'_, T>, chunk: &mut EncodedChunk, mark: Mark) {
         chunk.buffer.bytes.truncate(mark.len);
         chunk.buffer.runs.truncate(mark.runs);
         if let (Some(run), Some(last)) = (chunk.buffer.runs.last_mut(), mark.last_run) {
@@ -176,6 +228,60 @@ where
 
     fn trim(&self) {
         self.pool.trim();
+    }
+
+    fn has_tail(&self) -> bool {
+        self.tail.is_some()
+    }
+
+    fn hold(&self, input: EncodedInput<'_, T>, door: &mut Door<'_, Self>) -> Result<(), LossReason> {
+        let (Some(tail), EncodedInput::Item(item)) = (&self.tail, input) else {
+            return Ok(());
+        };
+        if door.is_closed() {
+            return Err(door.lose(LossReason::AlreadyShutdown));
+        }
+        let class = (self.classify)(item);
+        // Out of its place while the stage may release what it has held into the same slot.
+        let mut record = std::mem::take(&mut door.scratch().record);
+        record.clear();
+        // As for a chunk: an encoder that panics costs one item.
+        let scope = catch_unwind(AssertUnwindSafe(|| {
+            self.encoder.encode(item, &mut door.scratch().encoder, &mut record)
+        }));
+        let result = match scope {
+            Ok(scope) => {
+                door.count_ended();
+                let record = &record;
+                tail.hold(
+                    Ended {
+                        item,
+                        record,
+                        scope,
+                        class,
+                    },
+                    door,
+                );
+                Ok(())
+            }
+            Err(_) => Err(door.lose(LossReason::Encode)),
+        };
+        if record.capacity() <= MAX_RECORD_BUFFER {
+            door.scratch().record = record;
+        }
+        result
+    }
+
+    fn poll_tail(&self, now: Instant, door: &mut Door<'_, Self>) -> Option<Instant> {
+        self.tail.as_ref()?.poll(now, door)
+    }
+
+    fn drain_tail(&self, door: &mut Door<'_, Self>) -> bool {
+        self.tail.as_ref().is_none_or(|tail| tail.drain(door))
+    }
+
+    fn held(&self) -> Held {
+        self.tail.as_ref().map(|tail| tail.held()).unwrap_or_default()
     }
 }
 

@@ -4,10 +4,15 @@ mod encoded;
 mod items;
 mod pool;
 
-pub(crate) use self::encoded::{Encoded, EncodedRequest};
+pub(crate) use self::encoded::{Encoded, EncodedInput, EncodedRequest};
 pub(crate) use self::items::Items;
+pub(crate) use spanwright_core::Class;
 
-use spanwright_core::Priority;
+use std::time::Instant;
+
+use spanwright_core::{Held, LossReason, Priority};
+
+use crate::intake::Door;
 
 /// How items of one kind are kept and turned into requests. The engine knows no more of them than this.
 ///
@@ -15,7 +20,7 @@ use spanwright_core::Priority;
 /// application thread             pipeline thread
 /// append → Chunk (open) ──seal──► Piece (splittable) ──assemble──► Request ──► sink
 /// ```
-pub(crate) trait Collect: Send + Sync + 'static {
+pub(crate) trait Collect: Send + Sync + Sized + 'static {
     /// How an item is handed over: by reference where it is only read, in its place where it is taken.
     type Input<'a>;
     /// What a thread keeps between two items.
@@ -52,6 +57,34 @@ pub(crate) trait Collect: Send + Sync + 'static {
 
     /// Called once per delay: give back memory that was not needed since the last time.
     fn trim(&self) {}
+
+    /// Whether there is a stage in front of the queue that decides later. Then items go to [`hold`](Self::hold) and not to `append`.
+    fn has_tail(&self) -> bool {
+        false
+    }
+
+    /// Takes an item to that stage.
+    fn hold(&self, item: Self::Input<'_>, door: &mut Door<'_, Self>) -> Result<(), LossReason> {
+        let _ = (item, door);
+        Ok(())
+    }
+
+    /// Lets the stage decide what is due; when it wants to be asked again.
+    fn poll_tail(&self, now: Instant, door: &mut Door<'_, Self>) -> Option<Instant> {
+        let _ = (now, door);
+        None
+    }
+
+    /// Lets the stage decide about all that it holds; whether it did.
+    fn drain_tail(&self, door: &mut Door<'_, Self>) -> bool {
+        let _ = door;
+        true
+    }
+
+    /// What the stage holds.
+    fn held(&self) -> Held {
+        Held::default()
+    }
 }
 
 /// Items that one thread appended since its last chunk was taken.
@@ -106,12 +139,4 @@ impl Room {
         }
         (count, bytes)
     }
-}
-
-/// What the overflow policy knows of an item.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Class {
-    pub(crate) priority: Priority,
-    /// Uniformly distributed; the same for all items of a trace.
-    pub(crate) affinity: u32,
 }

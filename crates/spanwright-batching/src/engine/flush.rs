@@ -39,7 +39,7 @@ impl Flush {
         Self {
             target,
             deadline,
-            report: Report { destinations },
+            report: Report { destinations, held: 0 },
             evicted_before: evicted,
             reply,
         }

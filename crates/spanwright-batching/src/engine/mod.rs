@@ -22,7 +22,7 @@ use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Prio
 
 use self::assembly::Rest;
 pub(crate) use self::backoff::Random;
-use self::flush::Flush;
+use self::flush::{Flush, Settled};
 pub(crate) use self::flush::Reply;
 pub(crate) use self::outlet::RequestId;
 use self::outlet::{InFlight, Outlet, Work};
@@ -50,6 +50,8 @@ pub(crate) struct Engine<C: Collect> {
     next_seq: u64,
     flushes: Vec<Flush>,
     is_draining: bool,
+    /// The stage in front of the queue is being emptied into it: the shutdown is not through before it is.
+    is_fed: bool,
     /// Losses at the entry that the observer was told of.
     told: LossCounts,
 }
@@ -92,6 +94,7 @@ impl<C: Collect> Engine<C> {
             next_seq: 0,
             flushes: Vec::new(),
             is_draining: false,
+            is_fed: false,
             told: LossCounts::default(),
         }
     }
@@ -137,6 +140,28 @@ impl<C: Collect> Engine<C> {
         self.intake.close();
         self.flush(now, deadline, reply);
         self.is_draining = true;
+    }
+
+    /// As [`shutdown`](Self::shutdown), with more to come from the stage in front of the queue, until [`fed`](Self::fed).
+    pub(crate) fn shutdown_fed(&mut self, now: Instant, deadline: Instant, reply: Reply) {
+        self.shutdown(now, deadline, reply);
+        self.is_fed = true;
+        // It covers what comes as well: nothing else does.
+        if let Some(last) = self.flushes.last_mut() {
+            last.target = Epoch::MAX;
+        }
+    }
+
+    /// The stage is empty. So many items came out of it after the deadline and are lost.
+    pub(crate) fn fed(&mut self, now: Instant, too_late: u64) {
+        self.is_fed = false;
+        let last = self.flushes.iter_mut().filter(|flush| flush.target == Epoch::MAX);
+        for flush in last {
+            for outlet in 0..self.outlets.len() {
+                flush.add(outlet, &Settled::lost(LossReason::ShutdownTimeout, too_late));
+            }
+        }
+        self.sweep(now);
     }
 
     fn sweep(&mut self, now: Instant) -> Epoch {
@@ -220,7 +245,7 @@ impl<C: Collect> Engine<C> {
         let mut index = 0;
         while index < self.flushes.len() {
             let Flush { target, deadline, .. } = self.flushes[index];
-            if self.pending_until(target) > 0 && now < deadline {
+            if (self.pending_until(target) > 0 || self.is_fed) && now < deadline {
                 index += 1;
                 continue;
             }

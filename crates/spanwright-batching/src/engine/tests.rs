@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use spanwright_core::{ErrorKind, LossCounts, Pressure, Receipt};
 
 use super::*;
-use crate::collect::{Class, Encoded, EncodedRequest};
+use crate::collect::{Class, Encoded, EncodedInput, EncodedRequest};
 use crate::config::BatchConfig;
 use crate::intake::Snapshot;
 use crate::overflow::OverflowPolicy;
@@ -48,7 +48,7 @@ fn class(item: &Item) -> Class {
 }
 
 fn end(intake: &Intake<Plainly>, count: usize, item: Item) -> usize {
-    (0..count).filter(|_| intake.push(&item).is_ok()).count()
+    (0..count).filter(|_| intake.push(EncodedInput::Item(&item)).is_ok()).count()
 }
 
 const NORMAL: Item = (0, 200, 10);
@@ -485,7 +485,7 @@ fn drop_traces_drops_the_same_traces_and_recovers() {
     let mut dropped = std::collections::HashSet::new();
     for round in 0..20 {
         for trace in (2..=250_u8).step_by(8) {
-            match rig.intake.push(&(0, trace, 1)) {
+            match rig.intake.push(EncodedInput::Item(&(0, trace, 1))) {
                 Ok(()) => kept_after_drop += usize::from(dropped.contains(&trace)),
                 Err(_) if rig.intake.bound.is_full() => {}
                 Err(_) => _ = dropped.insert(trace),

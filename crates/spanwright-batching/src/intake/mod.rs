@@ -12,19 +12,22 @@
 mod bell;
 mod books;
 mod bound;
+mod door;
 mod local;
 mod slot;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
-use spanwright_core::{Ledger, LossCounts, LossReason, Pressure, Priority};
+use spanwright_core::{Held, Ledger, LossCounts, LossReason, Pressure, Priority, TailLedger};
 
 pub(crate) use self::bell::{Bell, Call};
 use self::books::Books;
 pub(crate) use self::books::{Epoch, OutletBooks};
 use self::bound::Full;
 pub(crate) use self::bound::{Bound, Used};
+pub(crate) use self::door::Door;
 use self::local::LocalSlots;
 use self::slot::{Counts, Slot, SlotState};
 use crate::collect::{Chunk, Class, Collect};
@@ -81,6 +84,18 @@ impl<C: Collect> Intake<C> {
         )
     }
 
+    /// Takes an item that has ended to the stage in front of the queue, which gives it back when it has decided.
+    pub(crate) fn hold(&self, item: C::Input<'_>) -> Result<(), LossReason> {
+        LocalSlots::with(
+            self.id,
+            || self.register(),
+            |slot| {
+                let mut state = slot.unwrap_or(&self.shared_slot).lock();
+                self.collect.hold(item, &mut Door::new(self, &mut state, false))
+            },
+        )
+    }
+
     /// Counts an item that was recorded but not sampled: it is not ours to deliver.
     pub(crate) fn count_unsampled(&self) {
         LocalSlots::with(
@@ -94,7 +109,7 @@ impl<C: Collect> Intake<C> {
 
     fn register(&self) -> Arc<Slot<C>> {
         // Nobody sweeps a closed queue: threads that come and go now would leave their slots behind.
-        if self.closed.load(Ordering::Relaxed) {
+        if self.is_closed() {
             return Arc::clone(&self.shared_slot);
         }
         let slot = Arc::new(Slot::new());
@@ -105,8 +120,22 @@ impl<C: Collect> Intake<C> {
     fn push_to(&self, slot: &Slot<C>, item: &mut C::Input<'_>) -> Result<(), LossReason> {
         let class = self.collect.class(item);
         let mut state = slot.lock();
+        if self.is_closed() {
+            state.counts.ended += 1;
+            state.lose(LossReason::AlreadyShutdown);
+            return Err(LossReason::AlreadyShutdown);
+        }
+        self.put(&mut state, class, item)
+    }
+
+    fn is_closed(&self) -> bool {
+        // Relaxed: whoever closes sweeps afterwards, and the sweep takes the lock of the slot under which this is asked.
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn put(&self, state: &mut SlotState<C>, class: Class, item: &mut C::Input<'_>) -> Result<(), LossReason> {
         state.counts.ended += 1;
-        let admitted = self.admit(&mut state, class, item);
+        let admitted = self.admit(state, class, item);
         state.is_short_of_room = admitted == Err(LossReason::QueueFull);
         if let Err(reason) = admitted {
             state.lose(reason);
@@ -115,10 +144,6 @@ impl<C: Collect> Intake<C> {
     }
 
     fn admit(&self, state: &mut SlotState<C>, class: Class, item: &mut C::Input<'_>) -> Result<(), LossReason> {
-        // Relaxed: whoever closes sweeps afterwards, and the sweep takes this slot's lock.
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(LossReason::AlreadyShutdown);
-        }
         if self.is_shed(class) || (state.is_short_of_room && self.bound.is_full() && !self.make_room(class.priority)) {
             self.want_sweep(Call::Batch);
             return Err(LossReason::QueueFull);
@@ -235,6 +260,41 @@ impl<C: Collect> Intake<C> {
         Swept { epoch, lost }
     }
 
+    /// Lets the stage in front of the queue decide what is due; when it wants to be asked again.
+    pub(crate) fn poll_tail(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.shared_slot.lock();
+        let due = self.collect.poll_tail(now, &mut Door::new(self, &mut state, false));
+        drop(state);
+        if due.is_some_and(|due| due <= now) {
+            self.want_sweep(Call::Batch); // what it left for want of room waits for that
+        }
+        due
+    }
+
+    /// Lets the stage decide about all that it holds, once the queue is closed; whether it did, and how many of the items that it
+    /// released came too late because the deadline `is_over`.
+    pub(crate) fn drain_tail(&self, is_over: bool) -> (bool, u64) {
+        let mut state = self.shared_slot.lock();
+        let mut door = Door::new(self, &mut state, is_over);
+        let is_done = self.collect.drain_tail(&mut door);
+        let too_late = door.too_late();
+        drop(state);
+        if !is_done {
+            self.want_sweep(Call::Batch);
+        }
+        (is_done, too_late)
+    }
+
+    /// Whether more than a few items fit without anybody being told of it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.bound.utilization() < self.limits.high_watermark
+    }
+
+    /// Waits until every thread that was in here has left, some microseconds; after [`close`](Self::close) nothing comes in behind it.
+    pub(crate) fn await_threads(&self) {
+        self.registry.lock().iter().for_each(|slot| drop(slot.lock()));
+    }
+
     /// Refuses everything from now on; what came before is still there, see [`sweep`](Self::sweep).
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
@@ -275,6 +335,8 @@ impl<C: Collect> Intake<C> {
         counts.lost += books.evicted;
         Snapshot {
             counts,
+            // Under the locks of all slots: nobody is with the stage.
+            held: self.collect.has_tail().then(|| self.collect.held()),
             waiting,
             outlets: books.outlets.clone(),
             used: self.bound.used(),
@@ -294,6 +356,7 @@ pub(crate) struct Swept {
 /// Every count at one moment.
 pub(crate) struct Snapshot {
     counts: Counts,
+    held: Option<Held>,
     /// Items in open chunks and in the ready queue.
     waiting: u64,
     pub(crate) outlets: Vec<OutletBooks>,
@@ -321,6 +384,20 @@ impl Snapshot {
             lost,
             pending: self.waiting + outlet.pending,
         }
+    }
+
+    /// The ledger of the stage in front of the queue, if there is one.
+    pub(crate) fn tail(&self) -> Option<TailLedger> {
+        let Held { items, bytes } = self.held?;
+        let counts = self.counts.tail;
+        Some(TailLedger {
+            ended: counts.ended,
+            kept: counts.kept,
+            dropped: counts.dropped,
+            lost: counts.lost,
+            held: items,
+            held_bytes: bytes,
+        })
     }
 
     pub(crate) fn unsampled(&self) -> u64 {

@@ -26,6 +26,16 @@ pub(super) struct Counts {
     pub(super) lost: LossCounts,
     /// Recorded but not sampled: seen, and not ours to deliver. Not a part of `ended`.
     pub(super) unsampled: u64,
+    pub(super) tail: TailCounts,
+}
+
+/// What happened to items at the stage in front of the queue, where there is one.
+#[derive(Clone, Copy, Default)]
+pub(super) struct TailCounts {
+    pub(super) ended: u64,
+    pub(super) kept: u64,
+    pub(super) dropped: u64,
+    pub(super) lost: u64,
 }
 
 impl<C: Collect> Slot<C> {
@@ -60,5 +70,9 @@ impl std::ops::AddAssign for Counts {
         self.ended += other.ended;
         self.lost += other.lost;
         self.unsampled += other.unsampled;
+        self.tail.ended += other.tail.ended;
+        self.tail.kept += other.tail.kept;
+        self.tail.dropped += other.tail.dropped;
+        self.tail.lost += other.tail.lost;
     }
 }

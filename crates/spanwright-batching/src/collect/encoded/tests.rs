@@ -10,12 +10,16 @@ fn collect() -> Plainly {
     Encoded::new(Plain, |_| Class::default())
 }
 
+fn append(collect: &Plainly, item: &Item, chunk: &mut EncodedChunk) -> usize {
+    collect.append(&mut EncodedInput::Item(item), &mut EncodedScratch::default(), chunk)
+}
+
 fn pieces(collect: &Plainly, chunks: &[Vec<Item>]) -> Vec<EncodedPiece> {
     let fill = |items: &Vec<Item>| {
         let mut chunk = collect.open_chunk();
         items
             .iter()
-            .for_each(|item| _ = collect.append(&mut &*item, &mut (), &mut chunk));
+            .for_each(|item| _ = append(collect, item, &mut chunk));
         collect.seal(chunk)
     };
     chunks.iter().map(fill).collect()
@@ -85,17 +89,17 @@ proptest! {
 fn undo_takes_back_a_record_and_half_of_one() {
     let collect = collect();
     let mut chunk = collect.open_chunk();
-    collect.append(&mut &(1, 7, 3), &mut (), &mut chunk);
+    append(&collect, &(1, 7, 3), &mut chunk);
     let mark = chunk.mark();
-    collect.append(&mut &(1, 8, 3), &mut (), &mut chunk);
-    collect.undo(&mut &(0, 0, 0), &mut chunk, mark);
-    collect.append(&mut &(2, 9, 3), &mut (), &mut chunk);
+    append(&collect, &(1, 8, 3), &mut chunk);
+    collect.undo(&mut EncodedInput::Item(&(0, 0, 0)), &mut chunk, mark);
+    append(&collect, &(2, 9, 3), &mut chunk);
     let mark = chunk.mark();
-    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        collect.append(&mut &(3, 255, 3), &mut (), &mut chunk)
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        append(&collect, &(3, 255, 3), &mut chunk)
     }));
     assert!(panicked.is_err());
-    collect.undo(&mut &(0, 0, 0), &mut chunk, mark);
+    collect.undo(&mut EncodedInput::Item(&(0, 0, 0)), &mut chunk, mark);
     let request = collect.assemble(vec![collect.seal(chunk)], Priority::Normal);
     assert_eq!(read(&request.batch), [(1, 7, 3), (2, 9, 3)]);
 }
@@ -104,10 +108,10 @@ fn undo_takes_back_a_record_and_half_of_one() {
 fn a_chunk_absorbs_small_ones_and_joins_runs() {
     let collect = collect();
     let mut chunk = collect.open_chunk();
-    collect.append(&mut &(1, 1, 1), &mut (), &mut chunk);
+    append(&collect, &(1, 1, 1), &mut chunk);
     let mut other = collect.open_chunk();
-    collect.append(&mut &(1, 2, 1), &mut (), &mut other);
-    collect.append(&mut &(2, 3, 1), &mut (), &mut other);
+    append(&collect, &(1, 2, 1), &mut other);
+    append(&collect, &(2, 3, 1), &mut other);
     assert!(chunk.absorb(other).is_ok());
     assert_eq!(chunk.buffer.runs.len(), 2);
     assert_eq!(
@@ -121,7 +125,7 @@ fn long_runs_are_not_copied() {
     let collect = collect();
     let mut chunk = collect.open_chunk();
     while !chunk.is_full() {
-        collect.append(&mut &(1, 1, 200), &mut (), &mut chunk);
+        append(&collect, &(1, 1, 200), &mut chunk);
     }
     let records = chunk.buffer.bytes.as_ptr();
     let request = collect.assemble(vec![collect.seal(chunk)], Priority::Normal);
