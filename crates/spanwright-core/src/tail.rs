@@ -47,7 +47,10 @@ pub trait TailStage<T: ?Sized>: Send + Sync + 'static {
 
 /// An item that has ended, and what the processor has made of it.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_structs, reason = "made by processors, and by the tests of stages")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made by processors, and by the tests of stages"
+)]
 pub struct Ended<'a, T: ?Sized> {
     /// The item itself.
     pub item: &'a T,
@@ -73,7 +76,10 @@ pub trait Release {
 
 /// What a stage holds.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "made by every stage; two figures are all there is")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made by every stage; two figures are all there is"
+)]
 pub struct Held {
     /// Items that are not decided about.
     pub items: u64,

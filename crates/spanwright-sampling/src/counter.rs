@@ -72,6 +72,11 @@ impl Counters {
         rows.map(|counter| counter.load(Ordering::Relaxed)).sum()
     }
 
+    /// The memory that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.lines)
+    }
+
     fn at(&self, row: usize, column: usize) -> &AtomicU64 {
         &self.lines[row * self.lines_per_row + column / COLUMNS_PER_LINE].0[column % COLUMNS_PER_LINE]
     }

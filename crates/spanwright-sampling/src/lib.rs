@@ -19,6 +19,7 @@ mod sampler;
 mod shadow;
 mod span;
 mod stats;
+mod tail;
 mod tally;
 mod ticker;
 mod trace_state;
@@ -40,6 +41,10 @@ pub use self::{
     shadow::{Comparison, Shadow, ShadowStats},
     span::{ParentOrigin, StartingSpan},
     stats::{DecisionCount, RuleCount, SamplerStats},
+    tail::{
+        PolicyCount, TailDecision, TailPolicy, TailSampler, TailSamplerBuilder, TailSpan, TailStats, Trigger,
+        TriggerCount,
+    },
     tally::Tally,
     ticker::{Tick, Ticker, Waker},
     trace_state::{MalformedTraceState, OtelTraceState},

@@ -1,8 +1,11 @@
-//! Where this crate meets the SDK: the `ShouldSample` trait.
+//! Where this crate meets the SDK: the `ShouldSample` trait, and spans that have ended.
 
-use opentelemetry::trace::{Link, SpanKind, TraceContextExt};
+use std::time::Instant;
+
+use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue, TraceId};
-use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
+use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample, SpanData};
+use spanwright_core::{Ended, Held, Release, TailStage};
 
 use crate::always_record::AlwaysRecord;
 use crate::composable::ComposableSampler;
@@ -12,6 +15,7 @@ use crate::plain::{AlwaysOffSampler, AlwaysOnSampler};
 use crate::sampler::{Decision, Outcome, Sampler};
 use crate::shadow::Shadow;
 use crate::span::StartingSpan;
+use crate::tail::{TailSampler, TailSpan};
 
 /// Each sampler of ours is one of the SDK's: it can be cloned, and decides by the same arguments.
 macro_rules! should_sample {
@@ -55,5 +59,30 @@ impl From<Decision> for SamplingResult {
             attributes: decision.attributes,
             trace_state: decision.trace_state,
         }
+    }
+}
+
+impl TailStage<SpanData> for TailSampler {
+    fn hold(&self, ended: Ended<'_, SpanData>, out: &mut dyn Release) {
+        let span = ended.item;
+        let duration = span.end_time.duration_since(span.start_time);
+        let view = TailSpan::new(&span.span_context, &span.name)
+            .with_attributes(&span.attributes)
+            .with_duration(duration.unwrap_or_default())
+            .with_local_root(span.parent_span_id == SpanId::INVALID || span.parent_span_is_remote)
+            .with_error(matches!(span.status, Status::Error { .. }));
+        self.hold(&view, ended.record, ended.scope, ended.class, out);
+    }
+
+    fn poll(&self, now: Instant, out: &mut dyn Release) -> Option<Instant> {
+        self.poll(now, out)
+    }
+
+    fn drain(&self, out: &mut dyn Release) -> bool {
+        self.drain(out)
+    }
+
+    fn held(&self) -> Held {
+        self.held()
     }
 }

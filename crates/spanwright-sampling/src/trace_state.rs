@@ -16,6 +16,9 @@ pub(crate) const KEY: &str = "ot";
 /// The most characters that its value may have.
 const MAX_LEN: usize = 256;
 
+/// The most members that a trace state has: one that comes in front pushes the last one out.
+const MAX_MEMBERS: usize = 32;
+
 /// What the `ot` member of a trace state says: `th`, `rv`, and what others put there.
 ///
 /// Borrowed from the trace state: reading it allocates nothing.
@@ -126,6 +129,50 @@ pub(crate) fn with_ot(trace_state: Option<&TraceState>, ot: OtelTraceState<'_>) 
         Some(_) if value.is_empty() => trace_state.delete(KEY).ok(),
         _ => trace_state.insert(KEY, value).ok(),
     }
+}
+
+/// The value of a member in the header's form of a trace state: `key=value,key=value`.
+pub(crate) fn member<'a>(header: &'a str, key: &str) -> Option<&'a str> {
+    let mut members = header.split(',').filter_map(|member| member.split_once('='));
+    members.find_map(|(known, value)| (known == key).then_some(value))
+}
+
+/// As [`with_ot`], from the header's form to the header's form. False, and `out` is empty, if the value would be too long.
+pub(crate) fn header_with_ot(header: &str, ot: OtelTraceState<'_>, out: &mut String) -> bool {
+    out.clear();
+    let old = member(header, KEY);
+    if !ot.is_empty() {
+        // A `String` takes whatever is written to it.
+        let _ = write!(out, "{KEY}={ot}");
+        let len = out.len() - KEY.len() - 1;
+        if len > MAX_LEN {
+            out.clear();
+            return false;
+        }
+    }
+    let is_same = match old {
+        Some(old) => out.get(KEY.len() + 1..) == Some(old),
+        None => out.is_empty(),
+    };
+    if is_same {
+        out.clear();
+        out.push_str(header);
+        return true;
+    }
+    let mut is_old_left_out = false;
+    let others = header.split(',').filter(|member| {
+        let is_old = !is_old_left_out && member.split_once('=').is_some_and(|(key, _)| key == KEY);
+        is_old_left_out |= is_old;
+        !member.is_empty() && !is_old
+    });
+    let room = if out.is_empty() { MAX_MEMBERS } else { MAX_MEMBERS - 1 };
+    for other in others.take(room) {
+        if !out.is_empty() {
+            out.push(',');
+        }
+        out.push_str(other);
+    }
+    true
 }
 
 fn is_key(key: &str) -> bool {

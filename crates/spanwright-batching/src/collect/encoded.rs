@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use spanwright_core::{
-    Encode, EncodedBatch, Ended, Held, LossReason, Priority, RewriteTraceState, ScopeId, TailStage,
-};
+use spanwright_core::{Encode, EncodedBatch, Ended, Held, LossReason, Priority, RewriteTraceState, ScopeId, TailStage};
 
 use super::pool::{Buffer, CHUNK_BYTES, Pool, Run, Sealed};
 use super::{Chunk, Class, Collect, Piece, Room};
@@ -100,9 +98,7 @@ where
     ) -> usize {
         let start = chunk.buffer.bytes.len();
         let scope = match input {
-            EncodedInput::Item(item) => self
-                .encoder
-                .encode(item, &mut scratch.encoder, &mut chunk.buffer.bytes),
+            EncodedInput::Item(item) => self.encoder.encode(item, &mut scratch.encoder, &mut chunk.buffer.bytes),
             EncodedInput::Record {
                 record,
                 scope,

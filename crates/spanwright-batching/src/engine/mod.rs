@@ -22,8 +22,8 @@ use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Prio
 
 use self::assembly::Rest;
 pub(crate) use self::backoff::Random;
-use self::flush::{Flush, Settled};
 pub(crate) use self::flush::Reply;
+use self::flush::{Flush, Settled};
 pub(crate) use self::outlet::RequestId;
 use self::outlet::{InFlight, Outlet, Work};
 use crate::collect::{Collect, Piece};

@@ -48,7 +48,9 @@ fn class(item: &Item) -> Class {
 }
 
 fn end(intake: &Intake<Plainly>, count: usize, item: Item) -> usize {
-    (0..count).filter(|_| intake.push(EncodedInput::Item(&item)).is_ok()).count()
+    (0..count)
+        .filter(|_| intake.push(EncodedInput::Item(&item)).is_ok())
+        .count()
 }
 
 const NORMAL: Item = (0, 200, 10);

@@ -7,7 +7,7 @@ use opentelemetry::TraceId;
 use super::{DIGITS, RANGE};
 
 /// The 56 random bits of a trace: the same wherever its spans are made, and so is every decision by them.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Randomness(u64);
 
 impl Randomness {

@@ -17,9 +17,7 @@ fn append(collect: &Plainly, item: &Item, chunk: &mut EncodedChunk) -> usize {
 fn pieces(collect: &Plainly, chunks: &[Vec<Item>]) -> Vec<EncodedPiece> {
     let fill = |items: &Vec<Item>| {
         let mut chunk = collect.open_chunk();
-        items
-            .iter()
-            .for_each(|item| _ = append(collect, item, &mut chunk));
+        items.iter().for_each(|item| _ = append(collect, item, &mut chunk));
         collect.seal(chunk)
     };
     chunks.iter().map(fill).collect()
@@ -95,9 +93,7 @@ fn undo_takes_back_a_record_and_half_of_one() {
     collect.undo(&mut EncodedInput::Item(&(0, 0, 0)), &mut chunk, mark);
     append(&collect, &(2, 9, 3), &mut chunk);
     let mark = chunk.mark();
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        append(&collect, &(3, 255, 3), &mut chunk)
-    }));
+    let panicked = catch_unwind(AssertUnwindSafe(|| append(&collect, &(3, 255, 3), &mut chunk)));
     assert!(panicked.is_err());
     collect.undo(&mut EncodedInput::Item(&(0, 0, 0)), &mut chunk, mark);
     let request = collect.assemble(vec![collect.seal(chunk)], Priority::Normal);

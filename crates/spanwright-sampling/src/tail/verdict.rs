@@ -1,0 +1,147 @@
+//! What was decided about a trace, and how its spans say so.
+
+use spanwright_core::RewriteTraceState;
+
+use crate::probability::{Randomness, Threshold};
+use crate::trace_state::{self, KEY, OtelTraceState};
+
+/// A decision in eight bytes: kept or not, at which threshold of the tail, by which policy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Verdict(u64);
+
+const KEPT: u64 = 1 << 63;
+const RELIABLE: u64 = 1 << 62;
+const POLICY_SHIFT: u32 = 56;
+const POLICY_MASK: u64 = 0x3f;
+const NO_POLICY: u8 = 0x3f;
+const THRESHOLD_MASK: u64 = (1 << POLICY_SHIFT) - 1;
+
+impl Verdict {
+    pub(super) const DROPPED: Self = Self((NO_POLICY as u64) << POLICY_SHIFT);
+
+    /// Keeps. `threshold` is `None` where nobody knows what a kept span stands for.
+    pub(super) fn kept(threshold: Option<Threshold>, policy: Option<u8>) -> Self {
+        let reliable = if threshold.is_some() { RELIABLE } else { 0 };
+        Self(KEPT | reliable | threshold.unwrap_or_default().bits() | policy_bits(policy))
+    }
+
+    /// Drops. `policy` would have kept it with more luck.
+    pub(super) fn dropped(policy: Option<u8>) -> Self {
+        Self(policy_bits(policy))
+    }
+
+    pub(super) fn is_kept(self) -> bool {
+        self.0 & KEPT != 0
+    }
+
+    /// The tail's own threshold, if it kept and a weight can be told.
+    pub(super) fn threshold(self) -> Option<Threshold> {
+        let threshold = Threshold::from_bits(self.0 & THRESHOLD_MASK);
+        threshold.filter(|_| self.0 & RELIABLE != 0)
+    }
+
+    pub(super) fn policy(self) -> Option<u8> {
+        let policy = (self.0 >> POLICY_SHIFT & POLICY_MASK) as u8;
+        (policy != NO_POLICY).then_some(policy)
+    }
+}
+
+fn policy_bits(policy: Option<u8>) -> u64 {
+    (u64::from(policy.unwrap_or(NO_POLICY)) & POLICY_MASK) << POLICY_SHIFT
+}
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Self::DROPPED
+    }
+}
+
+/// How spans came through the head, as far as their trace's decision depends on it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Head {
+    /// What the tail's threshold is held against.
+    pub(super) randomness: Randomness,
+    /// Whether it is known how many spans each stands for. If not, the randomness is fresh.
+    pub(super) is_reliable: bool,
+}
+
+/// Which threshold a span came through the head with.
+///
+/// A head that records everything has selected nothing. One that samples has selected by the `th` that it wrote, and what it recorded
+/// without sampling it has not selected at all. A sampled span without a `th` (or with one that its randomness contradicts) was
+/// selected by somebody who does not say how: `None`.
+pub(super) fn head_threshold(
+    ot: OtelTraceState<'_>,
+    randomness: Randomness,
+    is_sampled: bool,
+    head_records_all: bool,
+) -> Option<Threshold> {
+    if head_records_all || !is_sampled {
+        return Some(Threshold::ALWAYS);
+    }
+    ot.threshold.filter(|threshold| threshold.keeps(randomness))
+}
+
+/// Writes a decision into the trace states of a trace's spans: `th` is the higher one of the head's and the tail's.
+///
+/// The spans of a trace have nearly always the same trace state; it is worked out once for all that follow each other.
+#[derive(Debug, Default)]
+pub(super) struct Rewriter {
+    of_trace_id: Randomness,
+    threshold: Option<Threshold>,
+    head_records_all: bool,
+    /// The last trace state that came, and whether its span was sampled.
+    last: Option<bool>,
+    old: String,
+    new: String,
+    pub(super) aborted: u64,
+}
+
+/// The most characters that a rewriter keeps room for: what the header may have at least (W3C Trace Context), and our member.
+const MAX_KEPT: usize = 1024;
+
+impl Rewriter {
+    /// What each of them may keep, for those who count.
+    pub(super) const BYTES: usize = size_of::<Self>() + 2 * MAX_KEPT;
+
+    /// For the spans of another trace.
+    pub(super) fn start(&mut self, of_trace_id: Randomness, verdict: Verdict, head_records_all: bool) {
+        self.of_trace_id = of_trace_id;
+        self.threshold = verdict.threshold();
+        self.head_records_all = head_records_all;
+        self.last = None;
+        self.aborted = 0;
+        for text in [&mut self.old, &mut self.new] {
+            text.clear();
+            if text.capacity() > MAX_KEPT {
+                *text = String::new();
+            }
+        }
+    }
+
+    fn threshold_of(&self, ot: OtelTraceState<'_>, is_sampled: bool) -> Option<Threshold> {
+        let randomness = ot.randomness.unwrap_or(self.of_trace_id);
+        let head = head_threshold(ot, randomness, is_sampled, self.head_records_all)?;
+        self.threshold.map(|tail| tail.max(head))
+    }
+}
+
+impl RewriteTraceState for Rewriter {
+    fn rewrite<'a>(&'a mut self, trace_state: &'a str, is_sampled: bool) -> &'a str {
+        if self.last != Some(is_sampled) || self.old != trace_state {
+            self.old.clear();
+            self.old.push_str(trace_state);
+            self.last = Some(is_sampled);
+            let value = trace_state::member(trace_state, KEY);
+            let ot = value.and_then(|value| OtelTraceState::parse(value).ok());
+            let ot = ot.unwrap_or_default();
+            let threshold = self.threshold_of(ot, is_sampled);
+            if !trace_state::header_with_ot(trace_state, ot.with_threshold(threshold), &mut self.new) {
+                self.aborted += 1;
+                // Without the threshold it is not longer than it came.
+                trace_state::header_with_ot(trace_state, ot.with_threshold(None), &mut self.new);
+            }
+        }
+        &self.new
+    }
+}
