@@ -70,13 +70,7 @@ impl Shared {
     }
 
     fn take_in(&self, arrival: &Arrival<'_>) -> Step {
-        let Arrival {
-            key,
-            span,
-            reasons,
-            record,
-            ..
-        } = *arrival;
+        let Arrival { key, span, record, .. } = *arrival;
         let shard = self.shard(key);
         let mut state = shard.lock();
         let state = &mut *state;
@@ -96,7 +90,7 @@ impl Shared {
         let trace = state.traces.get_mut(place);
         let len = Records::HEADER + record.len();
         if trace.records.spans >= self.max_spans || trace.records.bytes.len() + len > self.max_trace_bytes {
-            trace.reasons = trace.reasons.union(reasons);
+            self.hear(trace, arrival);
             return Step::Overflown(self.evict(shard, state, place, Trigger::TraceSize));
         }
         let has_room = state.buffers.grow(&mut trace.records.bytes, len, &self.memory)
@@ -116,12 +110,11 @@ impl Shared {
         }
 
         trace.records.push(record, arrival.scope, arrival.class.priority);
-        trace.reasons = trace.reasons.union(reasons);
+        self.hear(trace, arrival);
         shard.add_span();
         if !span.is_local_root() || trace.is_candidate {
             return Step::Held;
         }
-        trace.head = self.head(span);
         let wish = self.policies.wish(trace.reasons);
         if self.policies.budget().is_some() && wish.threshold != Some(Threshold::ALWAYS) {
             trace.is_candidate = true;
@@ -138,6 +131,14 @@ impl Shared {
             since: self.millis.load(Ordering::Relaxed),
             affinity: arrival.class.affinity,
             ..HeldTrace::default()
+        }
+    }
+
+    /// What a span says about its trace. The first one says how the trace came through the head, and then its root.
+    fn hear(&self, trace: &mut HeldTrace, arrival: &Arrival<'_>) {
+        trace.reasons = trace.reasons.union(arrival.reasons);
+        if arrival.span.is_local_root() && !trace.is_candidate {
+            trace.head = self.head(arrival.span);
         }
     }
 
@@ -203,7 +204,7 @@ impl Shared {
                 None => self.begin(arrival),
             },
         };
-        trace.reasons = trace.reasons.union(arrival.reasons);
+        self.hear(&mut trace, arrival);
         let floor = self.early_floor(&trace);
         Ok(self.decide(shard, state, arrival.key, trace, Trigger::Memory, floor))
     }

@@ -145,3 +145,60 @@ impl RewriteTraceState for Rewriter {
         &self.new
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::TraceState;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Members as they may come, with ours in any place, twice, malformed, or too long.
+    fn trace_state() -> impl Strategy<Value = TraceState> {
+        let ours = prop_oneof![
+            Just("th:c".to_owned()),
+            Just("th:0;rv:01234567890123".to_owned()),
+            Just("x:y;th:8".to_owned()),
+            Just("what is this".to_owned()),
+            (240..257_usize).prop_map(|len| format!("x:{}", "y".repeat(len - 2))),
+        ];
+        let member = prop_oneof![
+            1 => ours.prop_map(|value| (KEY.to_owned(), value)),
+            4 => ("[a-z][a-z0-9]{0,5}", "[ -+--<>-~]{0,12}"),
+        ];
+        let members = prop::collection::vec(member, 0..40);
+        members.prop_map(|members| TraceState::from_key_value(members).expect("valid members"))
+    }
+
+    proptest! {
+        #[test]
+        fn in_the_headers_form_the_same_is_written_as_in_the_apis(
+            state in trace_state(),
+            threshold in prop::option::of(0..1_u64 << 56),
+        ) {
+            let threshold = threshold.and_then(Threshold::from_bits);
+            let ot = state.get(KEY).and_then(|value| OtelTraceState::parse(value).ok()).unwrap_or_default();
+            let ot = ot.with_threshold(threshold);
+            let mut out = "before".to_owned();
+            let is_written = trace_state::header_with_ot(&state.header(), ot, &mut out);
+            match trace_state::with_ot(Some(&state), ot) {
+                Some(expected) => {
+                    prop_assert_eq!(out, expected.header());
+                    prop_assert!(is_written);
+                }
+                None => prop_assert!(!is_written && out.is_empty()),
+            }
+        }
+
+        #[test]
+        fn a_decision_fits_in_its_eight_bytes(threshold in 0..1_u64 << 56, policy in prop::option::of(0..32_u8)) {
+            let threshold = Threshold::from_bits(threshold);
+            for threshold in [threshold, None] {
+                let verdict = Verdict::kept(threshold, policy);
+                prop_assert_eq!((verdict.is_kept(), verdict.threshold(), verdict.policy()), (true, threshold, policy));
+            }
+            let verdict = Verdict::dropped(policy);
+            prop_assert_eq!((verdict.is_kept(), verdict.threshold(), verdict.policy()), (false, None, policy));
+        }
+    }
+}
