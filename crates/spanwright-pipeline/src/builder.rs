@@ -6,6 +6,7 @@ use std::sync::Arc;
 use spanwright_batching::{BatchConfig, BatchSpanProcessor, OverflowPolicy};
 use spanwright_core::{BoxExporter, BuildError, Env, Exporter, Observer, Pressure};
 use spanwright_otlp::SpanEncoder;
+use spanwright_sampling::TailSampler;
 
 use crate::idle::idle_processor;
 use crate::notice;
@@ -57,6 +58,7 @@ pub struct PipelineBuilder {
     batch_config: Option<BatchConfig>,
     overflow_policy: Option<OverflowPolicy>,
     local_roots_first: bool,
+    tail: Option<TailSampler>,
     observer: Option<Arc<dyn Observer>>,
     pressure: Option<Pressure>,
     env: Option<Env>,
@@ -74,6 +76,7 @@ impl PipelineBuilder {
             batch_config: None,
             overflow_policy: None,
             local_roots_first: false,
+            tail: None,
             observer: None,
             pressure: None,
             env: None,
@@ -122,6 +125,20 @@ impl PipelineBuilder {
     /// always are. Default: no.
     pub fn with_local_roots_first(mut self, is_on: bool) -> Self {
         self.local_roots_first = is_on;
+        self
+    }
+
+    /// Holds the spans of each trace until its local root has ended, and decides then whether they are exported. Default: whatever
+    /// the [sampler](Self::with_sampler) samples is exported as it ends.
+    ///
+    /// The sampler has to record the spans that are to be decided about, whether or not it samples them; what it drops nobody sees.
+    /// Its thresholds count: see [`TailSamplerBuilder::with_recording_head`](spanwright_sampling::TailSamplerBuilder::with_recording_head),
+    /// which the default sampler (it samples everything, and writes no threshold) needs for weights to be written.
+    ///
+    /// [`Stats::tail`](spanwright_batching::Stats::tail) is the ledger of what is held; keep a clone of the sampler for its own counts.
+    /// A flush decides nothing early, a shutdown everything, within its deadline.
+    pub fn with_tail(mut self, tail: TailSampler) -> Self {
+        self.tail = Some(tail);
         self
     }
 
@@ -191,6 +208,9 @@ impl PipelineBuilder {
         }
         let (processor, provider) = match state {
             State::Exporting => {
+                if let Some(tail) = self.tail {
+                    processor = processor.with_tail(Arc::new(tail));
+                }
                 for (name, exporter) in exporters {
                     processor = processor.with_exporter(name, OwnThread(exporter));
                 }
@@ -268,6 +288,7 @@ impl fmt::Debug for PipelineBuilder {
             .field("batch_config", &self.batch_config)
             .field("overflow_policy", &self.overflow_policy)
             .field("local_roots_first", &self.local_roots_first)
+            .field("tail", &self.tail)
             .field("env", &self.env)
             .finish_non_exhaustive()
     }

@@ -37,7 +37,8 @@
 //! # What holds
 //!
 //! - One processor, whatever the number of exporters: no span is ever cloned.
-//! - Only sampled spans are exported. Those that were recorded but not sampled are counted, and go nowhere.
+//! - Only sampled spans are exported. Those that were recorded but not sampled are counted, and go nowhere; unless there is a
+//!   [tail sampler](PipelineBuilder::with_tail), which decides about both.
 //! - Everything runs on the pipeline's own thread, so that the application may have any runtime or none, and may flush and shut
 //!   down from anywhere: from async code, from its runtime's only thread, from `Drop`.
 //! - Spans that end after [`Pipeline::shutdown`] are counted as lost. They would be lost in silence after the SDK's own
@@ -81,3 +82,5 @@ pub use spanwright_core::{BuildError, Env, Exporter, IgnoredVariable, Observer, 
 #[cfg(any(feature = "grpc", feature = "http"))]
 #[doc(no_inline)]
 pub use spanwright_otlp::{Compression, Pem, Protocol};
+#[doc(no_inline)]
+pub use spanwright_sampling::{TailPolicy, TailSampler};
