@@ -1,5 +1,6 @@
 //! A trace is kept for what became of it: over a real receiver, whole, sampled, and with the right threshold.
 #![cfg(all(feature = "grpc", feature = "http"))]
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Whatever happens in whatever order: every decision is the one that a simple model makes of what was known, and memory is bounded.
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
 
 mod tail_support;
 

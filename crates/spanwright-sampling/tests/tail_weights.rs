@@ -1,4 +1,5 @@
 //! What is kept stands for the right number of what was there: Horvitz-Thompson counts with fixed seeds.
+#![allow(clippy::unwrap_used, reason = "the lint knows tests, and not what they call")]
 
 mod tail_support;
 
@@ -111,6 +112,26 @@ fn a_second_with_fewer_traces_than_the_budget_keeps_them_all_as_one_each() {
     sampler.poll(now + Duration::from_secs(1), &mut queue);
     assert_eq!(weight(&mut queue, |_| true), 10.0);
     assert_eq!(queue.released.len(), 10);
+}
+
+#[test]
+fn a_reason_that_comes_after_the_root_is_none_while_the_budget_decides() {
+    let sampler = builder()
+        .with_policy(TailPolicy::errors())
+        .with_policy(TailPolicy::budget(1))
+        .build()
+        .unwrap();
+    let mut queue = Queue::new();
+    let now = start();
+    sampler.poll(now, &mut queue);
+    let (low, high) = (TraceId::from(1 << 50), TraceId::from(1 << 51));
+    end(&sampler, &root(low, 1), &mut queue);
+    end(&sampler, &span(low, 2).with_error(), &mut queue);
+    end(&sampler, &root(high, 3), &mut queue);
+    assert_eq!((queue.take_numbers(), queue.discarded), (vec![], 2));
+    sampler.poll(now + Duration::from_secs(1), &mut queue);
+    let released = queue.take();
+    assert_eq!(released[0].threshold(), Threshold::from_bits((1 << 50) + 1));
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Dropped {
 fn find(cells: &[u32], key: TraceKey) -> Result<usize, usize> {
     let fingerprint = key.fingerprint();
     // The upper bits of a product with 32 bits of the hash: any number of cells, no division.
-    let mut at = ((key.hash & u64::from(u32::MAX)) * cells.len() as u64 >> 32) as usize;
+    let mut at = (((key.hash & u64::from(u32::MAX)) * cells.len() as u64) >> 32) as usize;
     loop {
         match cells[at] {
             0 => return Err(at),

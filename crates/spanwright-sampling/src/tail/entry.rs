@@ -135,9 +135,15 @@ impl Shared {
     }
 
     /// What a span says about its trace. The first one says how the trace came through the head, and then its root.
+    ///
+    /// After the root nobody is heard, also while the budget makes the trace wait: those that wait longer have the larger
+    /// randomness, and a reason that comes meanwhile would count too few.
     fn hear(&self, trace: &mut HeldTrace, arrival: &Arrival<'_>) {
+        if trace.is_candidate {
+            return;
+        }
         trace.reasons = trace.reasons.union(arrival.reasons);
-        if arrival.span.is_local_root() && !trace.is_candidate {
+        if arrival.span.is_local_root() {
             trace.head = self.head(arrival.span);
         }
     }
