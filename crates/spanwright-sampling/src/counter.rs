@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 /// One for all the threads without one of their own, and one for each bit of [`FREE`].
-const ROWS: usize = 64;
+pub(crate) const ROWS: usize = 64;
 const SHARED: usize = 0;
 const UNKNOWN: usize = usize::MAX;
 
@@ -22,6 +22,13 @@ const COLUMNS_PER_LINE: usize = 16;
 pub(crate) struct Counters {
     lines: Box<[Line]>,
     lines_per_row: usize,
+}
+
+/// One row of a set, for whoever does more in it than add once.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    lines: &'a [Line],
+    is_shared: bool,
 }
 
 #[repr(align(128))]
@@ -54,31 +61,63 @@ impl Counters {
     ///
     /// About a nanosecond; on the shared row an atomic addition.
     pub(crate) fn add(&self, column: usize, delta: u64) -> u64 {
-        let row = row();
-        let counter = self.at(row, column);
-        if row == SHARED {
-            // Relaxed: the count stands alone, nothing else is read by it.
-            return counter.fetch_add(delta, Ordering::Relaxed) + delta;
+        self.own().add(column, delta)
+    }
+
+    /// The row of this thread.
+    pub(crate) fn own(&self) -> Row<'_> {
+        self.row(row())
+    }
+
+    /// The row of this index, which may be another thread's. Adding to that loses counts.
+    pub(crate) fn row(&self, index: usize) -> Row<'_> {
+        let first = index * self.lines_per_row;
+        Row {
+            lines: &self.lines[first..first + self.lines_per_row],
+            is_shared: index == SHARED,
         }
-        // Relaxed, and in two steps: this thread alone writes here. The lock of `FREE` orders it after the row's last owner.
-        let count = counter.load(Ordering::Relaxed) + delta;
-        counter.store(count, Ordering::Relaxed);
-        count
     }
 
     /// What all threads added. What they add meanwhile may be in it or not; no count is ever lost.
     pub(crate) fn sum(&self, column: usize) -> u64 {
-        let rows = (0..ROWS).map(|row| self.at(row, column));
-        rows.map(|counter| counter.load(Ordering::Relaxed)).sum()
+        let rows = (0..ROWS).map(|row| self.row(row).get(column));
+        rows.fold(0, u64::wrapping_add)
     }
 
     /// The memory that they take.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.lines)
     }
+}
 
-    fn at(&self, row: usize, column: usize) -> &AtomicU64 {
-        &self.lines[row * self.lines_per_row + column / COLUMNS_PER_LINE].0[column % COLUMNS_PER_LINE]
+impl<'a> Row<'a> {
+    /// Adds, and returns the row's count. Wraps around.
+    pub(crate) fn add(self, column: usize, delta: u64) -> u64 {
+        let counter = self.at(column);
+        if self.is_shared {
+            // Relaxed: the count stands alone, nothing else is read by it.
+            return counter.fetch_add(delta, Ordering::Relaxed).wrapping_add(delta);
+        }
+        // Relaxed, and in two steps: the row's thread alone writes here. The lock of `FREE` orders it after the row's last owner.
+        let count = counter.load(Ordering::Relaxed).wrapping_add(delta);
+        counter.store(count, Ordering::Relaxed);
+        count
+    }
+
+    /// What the row has.
+    pub(crate) fn get(self, column: usize) -> u64 {
+        // Relaxed: as above.
+        self.at(column).load(Ordering::Relaxed)
+    }
+
+    /// Sets a column that nobody adds to, and that any thread may set.
+    pub(crate) fn set(self, column: usize, value: u64) {
+        // Relaxed: as above.
+        self.at(column).store(value, Ordering::Relaxed);
+    }
+
+    fn at(self, column: usize) -> &'a AtomicU64 {
+        &self.lines[column / COLUMNS_PER_LINE].0[column % COLUMNS_PER_LINE]
     }
 }
 

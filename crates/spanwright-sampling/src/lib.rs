@@ -13,6 +13,7 @@ mod parent_based;
 mod plain;
 mod priority;
 mod probability;
+mod rate;
 mod reason;
 mod rules;
 mod sampler;
@@ -35,6 +36,10 @@ pub use self::{
     plain::{AlwaysOffSampler, AlwaysOnSampler},
     priority::{PrioritySampler, PrioritySamplerBuilder},
     probability::{Precision, Randomness, Threshold},
+    rate::{
+        Adaptive, AdaptiveBuilder, AdaptiveSampler, RateHandle, RateLimiting, RateLimitingBuilder, RateLimitingSampler,
+        RateStats,
+    },
     reason::Reason,
     rules::{IntoPredicate, Lint, Predicate, Rule, RuleBased, RuleBasedBuilder},
     sampler::{Decision, Outcome, Sampler},
