@@ -2,18 +2,47 @@
 
 use std::time::{Duration, Instant};
 
-use super::history::History;
+use super::history::{GRAIN, History};
+use super::recent::Recent;
+
+/// Holds the expected number of spans kept per second at a target, whatever is offered.
+///
+/// ```text
+/// factor = min(1, ratio, target * ease * (1 + clamp(credit / (target * HORIZON), -1/2, 1/2)) / rate)
+/// ```
+///
+/// Feed-forward: the share is the target by the rate at which spans are offered, and follows that rate as fast as a change of it
+/// can be told from chance ([`History`]). What the estimate gets wrong is a *credit*, and is made up for. No randomness comes
+/// into it: what is held is the sum of probabilities, which is known exactly.
+#[derive(Debug)]
+pub(super) struct Controller {
+    goal: Goal,
+    history: History,
+    recent: Recent,
+    last_tick: Option<Instant>,
+    /// What was read when no time had passed.
+    carried: Reading,
+    /// What should be kept by now and is not, in spans. Negative: kept too many.
+    credit: f64,
+    /// What pressure leaves of the target.
+    ease: f64,
+    /// The longest time between two ticks of late, in seconds.
+    interval: f64,
+    /// Whether everything is kept that is offered.
+    is_saturated: bool,
+    plan: Plan,
+}
 
 /// What a controller is to reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Goal {
     /// So many kept per second.
     pub(super) per_second: Option<f64>,
-    /// This share of what is offered.
+    /// At most this share of what is offered.
     pub(super) ratio: Option<f64>,
     /// Never more in one second than this many times `per_second`.
     pub(super) max_burst: Option<f64>,
-    /// How much of what was missed may be made up for, in seconds of the target.
+    /// How much of what was missed is made up for, in seconds of the target.
     pub(super) max_credit: f64,
 }
 
@@ -38,77 +67,53 @@ pub(super) struct Plan {
     pub(super) quota: f64,
     /// When so much more is expected to be kept, nothing more must be.
     pub(super) ceiling: f64,
-    /// The mean probability of what is wanted.
+    /// The mean of what is wanted of an offered span.
     pub(super) mean_wanted: f64,
 }
 
-/// Holds the expected number of spans kept per second at a target, whatever is offered.
-///
-/// Feed-forward: the share is the target by the rate at which spans are offered, and follows a change of that rate as fast as it
-/// can be told from chance. What the estimate gets wrong is a *credit*, and is made up for. No randomness comes into it: the sum
-/// of the probabilities is known exactly.
-#[derive(Debug)]
-pub(super) struct Controller {
-    goal: Goal,
-    history: History,
-    last: Option<Instant>,
-    /// What was read when no time had passed.
-    carried: Reading,
-    /// Expected to be kept by now and not kept, in spans. Negative: kept too many.
-    credit: f64,
-    /// What pressure leaves of the target.
-    ease: f64,
-    /// The mean probability of what is wanted.
-    mean_wanted: f64,
-    is_saturated: bool,
-    intervals: Intervals,
-    recent: Recent,
-    plan: Plan,
-}
+/// Within how many seconds a credit is made up for. With 1, traffic that is on and off each second keeps too few over its first
+/// minute; with 4, clumps of 20 at a hundred a second do.
+const HORIZON: f64 = 1.5;
 
-/// How long it is from tick to tick.
-#[derive(Debug)]
-struct Intervals {
-    longest: f64,
-}
-
-/// What was expected to be kept in each tenth of the last second.
-#[derive(Debug)]
-struct Recent {
-    start: Option<Instant>,
-    tenth: u64,
-    expected: [f64; 11],
-}
-
-/// Until when a credit is to be made up for, in seconds. Half the time makes the share follow the noise of what is offered; twice
-/// the time leaves more than 3 % of a minute open with clumps of 200.
-const HORIZON: f64 = 2.0;
-
-/// The most by which making up may raise or lower the target.
+/// The most by which making up raises or lowers the target.
 const MAX_CORRECTION: f64 = 0.5;
 
-/// What is taken for the rate before anything is known of it, per second.
+/// The share of the largest credit that is granted while everything is kept. It is not known whether a pause belongs to the
+/// traffic or ends it: the whole would make for a burst after each idle minute, and none would never give pauses their due.
+const IDLE_CREDIT: f64 = 0.25;
+
+/// At low rates a second is no arrivals at all: a credit may always reach what so many bring.
+const CREDIT_ARRIVALS: f64 = 10.0;
+const MAX_CREDIT_SECONDS: f64 = 30.0;
+
+/// What is taken for the rate before anything is known of it, per second: too high, since too few for a tenth of a second are
+/// made up for, and a service that starts under load is not to begin with everything.
 const PRIOR_RATE: f64 = 1000.0;
 
-/// The least that pressure leaves of the target.
+/// The least that pressure leaves of the target: some traces must tell what goes on.
 const MIN_EASE: f64 = 0.01;
 
-/// How fast the target comes back after pressure: by this share of the way per second.
+/// How fast the target comes back after pressure, by this share of the way per second: faster, and the queue would swing.
 const RECOVERY: f64 = 0.5;
+
+/// A tick that comes late is expected to come late again, up to so many seconds.
+const MAX_INTERVAL: f64 = 2.0;
+
+/// Less time than this says nothing of a rate.
+const MIN_ELAPSED: Duration = Duration::from_micros(100);
 
 impl Controller {
     pub(super) fn new(goal: Goal) -> Self {
         let mut controller = Self {
             goal,
             history: History::new(),
-            last: None,
+            recent: Recent::new(),
+            last_tick: None,
             carried: Reading::default(),
             credit: 0.0,
             ease: 1.0,
-            mean_wanted: 1.0,
+            interval: GRAIN,
             is_saturated: false,
-            intervals: Intervals { longest: INTERVAL },
-            recent: Recent::new(),
             plan: Plan {
                 factor: 1.0,
                 quota: f64::INFINITY,
@@ -116,50 +121,57 @@ impl Controller {
                 mean_wanted: 1.0,
             },
         };
-        controller.plan = controller.make_plan(PRIOR_RATE, 1.0);
+        controller.make_plan(PRIOR_RATE, 1.0);
         controller
     }
 
     /// It is `now`, and `reading` came since the last tick.
     ///
-    /// A tick without time since the last one only adds to the next.
-    pub(super) fn tick(&mut self, now: Instant, reading: Reading, pressure: f32) -> Plan {
+    /// A tick that comes without any time since the last, or with a time that has gone back, changes nothing: what it brings is
+    /// counted with the next.
+    pub(super) fn tick(&mut self, now: Instant, reading: Reading, pressure: f32) {
         let reading = self.carried.plus(reading);
-        let Some(last) = self.last else {
+        let Some(last_tick) = self.last_tick else {
             // What came before the first tick came in an unknown time.
-            self.last = Some(now);
+            self.last_tick = Some(now);
             self.recent.add(now, reading.expected);
-            return self.plan;
+            return;
         };
-        let elapsed = now.saturating_duration_since(last);
+        let elapsed = now.saturating_duration_since(last_tick);
         if elapsed < MIN_ELAPSED {
             self.carried = reading;
-            return self.plan;
+            return;
         }
-        self.last = Some(now);
+        self.last_tick = Some(now);
         self.carried = Reading::default();
-        self.recent.add(now, reading.expected);
         let seconds = elapsed.as_secs_f64();
-        self.intervals.observe(seconds);
+        self.interval += (GRAIN - self.interval) * (seconds / MAX_INTERVAL).min(1.0);
+        self.interval = self.interval.max(seconds.min(MAX_INTERVAL));
+
         self.follow_pressure(seconds, pressure);
-        if reading.offered > 0.0 {
-            let mean = reading.wanted / reading.offered;
-            let weight = (reading.offered / 100.0).min(1.0);
-            self.mean_wanted += (mean - self.mean_wanted) * weight;
-        }
         self.settle(seconds, reading.expected);
+        self.recent.add(now, reading.expected);
+        if reading.offered > 0.0 {
+            // A hundred spans say enough of a mean.
+            let weight = (reading.offered / 100.0).min(1.0);
+            self.plan.mean_wanted += (reading.wanted / reading.offered - self.plan.mean_wanted) * weight;
+        }
         self.history.observe(elapsed, reading.wanted);
-        self.plan = self.make_plan(self.history.rate(), self.history.dispersion());
+        self.make_plan(self.history.rate(), self.history.dispersion());
+    }
+
+    pub(super) const fn plan(&self) -> Plan {
         self.plan
     }
 
-    pub(super) fn goal(&self) -> Goal {
+    pub(super) const fn goal(&self) -> Goal {
         self.goal
     }
 
+    /// Another goal, from the next tick on.
     pub(super) fn set_goal(&mut self, goal: Goal) {
         if let (Some(old), Some(new)) = (self.goal.per_second, goal.per_second) {
-            // In seconds of the target it stays the same.
+            // In seconds of the target it stays what it was.
             self.credit *= new / old;
         }
         self.goal = goal;
@@ -170,39 +182,37 @@ impl Controller {
         self.history.rate()
     }
 
-    pub(super) fn plan(&self) -> Plan {
-        self.plan
+    fn target(&self) -> Option<f64> {
+        self.goal.per_second.map(|target| target * self.ease)
     }
 
+    /// Down at once, up slowly.
     fn follow_pressure(&mut self, seconds: f64, pressure: f32) {
-        let wanted = (1.0 - f64::from(pressure)).clamp(MIN_EASE, 1.0);
-        let step = (RECOVERY * seconds).min(1.0);
-        // Down at once, up slowly: or the queue would swing.
-        self.ease = wanted.min(self.ease + (wanted - self.ease).max(0.0) * step);
+        let allowed = (1.0 - f64::from(pressure)).clamp(MIN_EASE, 1.0);
+        let risen = self.ease + (allowed - self.ease) * (RECOVERY * seconds).min(1.0);
+        self.ease = allowed.min(risen);
     }
 
     /// Adds what should have been kept to the credit, and takes off what was.
     fn settle(&mut self, seconds: f64, expected: f64) {
         let Some(target) = self.target() else { return };
-        let limit = self.goal.max_credit * target;
+        let arrivals = CREDIT_ARRIVALS / self.history.rate().max(f64::MIN_POSITIVE);
+        let limit = target * self.goal.max_credit.max(arrivals.min(MAX_CREDIT_SECONDS));
         let most = if self.is_saturated {
-            // Where everything was kept that came, nothing was missed; and what was missed before is out of date.
-            self.credit.max(0.0) * (1.0 - (seconds / HORIZON).min(1.0))
+            // Where everything is kept that comes, little was missed; and what was missed before is soon out of date.
+            let left = self.credit * (1.0 - seconds / HORIZON);
+            left.max(IDLE_CREDIT * self.goal.max_credit * target).min(limit)
         } else {
             limit
         };
-        let credit = self.credit + target * seconds - expected;
-        self.credit = credit.clamp(-limit, most.min(limit));
+        self.credit = (self.credit + target * seconds - expected).clamp(-limit, most);
     }
 
-    fn target(&self) -> Option<f64> {
-        self.goal.per_second.map(|target| target * self.ease)
-    }
-
-    fn make_plan(&mut self, rate: f64, dispersion: f64) -> Plan {
+    fn make_plan(&mut self, rate: f64, dispersion: f64) {
         let mut factor: f64 = 1.0;
         if let Some(ratio) = self.goal.ratio {
-            factor = factor.min(ratio * self.ease / self.mean_wanted.max(ratio * self.ease));
+            // Of what is offered; of what is wanted it is more.
+            factor = factor.min(ratio * self.ease / self.plan.mean_wanted);
         }
         let share = factor;
         if let Some(target) = self.target() {
@@ -210,38 +220,33 @@ impl Controller {
             factor = factor.min(target * (1.0 + correction) / rate);
         }
         self.is_saturated = factor >= share;
-        Plan {
-            factor,
-            quota: self.quota(rate, dispersion, factor),
-            ceiling: self.ceiling(),
-            mean_wanted: self.mean_wanted,
-        }
+        self.plan.factor = factor;
+        self.plan.quota = self.quota(rate, dispersion);
+        self.plan.ceiling = self.ceiling();
     }
 
-    fn quota(&self, rate: f64, dispersion: f64, factor: f64) -> f64 {
+    /// What may come before somebody looks: about what is expected until the next tick and some more by chance, but less where
+    /// little is known yet, or where it would cost much of the target if it were wrong.
+    fn quota(&self, rate: f64, dispersion: f64) -> f64 {
         let Some(target) = self.target() else {
             return f64::INFINITY;
         };
-        let mean = rate * self.intervals.longest;
+        let mean = rate * self.interval;
         let usual = 1.3 * mean + 5.0 * (dispersion * (mean + 1.0)).sqrt() + 8.0;
-        let unsure = (self.history.count()).max(8.0 + 5.0 * dispersion.sqrt());
-        let harmless = (0.3 * target / factor).max(1.0);
-        usual.min(unsure).min(harmless.max(mean))
+        // After a change, one look each time that what is known has doubled.
+        let known = self.history.count().max(5.0 * dispersion.sqrt() + 8.0);
+        // Beyond the mean, no more than three tenths of a second's target.
+        let harmless = (0.3 * target / self.plan.factor).max(1.0).max(mean);
+        usual.min(known).min(harmless)
     }
 
     fn ceiling(&self) -> f64 {
         match (self.goal.max_burst, self.goal.per_second) {
-            (Some(burst), Some(target)) => (burst * target - self.recent.sum()).max(0.0),
+            (Some(times), Some(target)) => (times * target - self.recent.sum()).max(0.0),
             _ => f64::INFINITY,
         }
     }
 }
-
-/// The usual time between two ticks, in seconds.
-const INTERVAL: f64 = 0.1;
-
-/// Less time than this says nothing of a rate.
-const MIN_ELAPSED: Duration = Duration::from_micros(100);
 
 impl Reading {
     fn plus(self, other: Self) -> Self {
@@ -250,37 +255,5 @@ impl Reading {
             wanted: self.wanted + other.wanted,
             expected: self.expected + other.expected,
         }
-    }
-}
-
-impl Intervals {
-    fn observe(&mut self, seconds: f64) {
-        // The longest of late: up at once, down within seconds.
-        self.longest = (self.longest + (INTERVAL - self.longest) * (seconds / 2.0).min(1.0)).max(seconds.min(2.0));
-    }
-}
-
-impl Recent {
-    const fn new() -> Self {
-        Self {
-            start: None,
-            tenth: 0,
-            expected: [0.0; 11],
-        }
-    }
-
-    fn add(&mut self, now: Instant, expected: f64) {
-        let start = *self.start.get_or_insert(now);
-        let tenth = (now.saturating_duration_since(start).as_millis() / 100) as u64;
-        let passed = (tenth - self.tenth).min(11);
-        for step in 1..=passed {
-            self.expected[((self.tenth + step) % 11) as usize] = 0.0;
-        }
-        self.tenth = tenth;
-        self.expected[(tenth % 11) as usize] += expected;
-    }
-
-    fn sum(&self) -> f64 {
-        self.expected.iter().sum()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use spanwright_core::BuildError;
 
-use super::adaptive::{check_rate, check_ratio};
+use super::check;
 use super::governor::Governor;
 use super::stats::RateStats;
 
@@ -28,19 +28,19 @@ impl RateHandle {
     ///
     /// Not a finite number above 0. The old target stays.
     pub fn set_target_per_second(&self, target: f64) -> Result<(), BuildError> {
-        let target = check_rate("target_per_second", target)?;
-        self.governor.change_goal(|goal| goal.per_second = Some(target));
+        let target = check::rate("target_per_second", Some(target))?;
+        self.governor.change_goal(|goal| goal.per_second = target);
         Ok(())
     }
 
-    /// From now on at most this share of what is offered.
+    /// From now on at most this share of what is offered; where there is a target per second, the lower of the two counts.
     ///
     /// # Errors
     ///
     /// Not above 0 and up to 1. The old target stays.
     pub fn set_target_ratio(&self, ratio: f64) -> Result<(), BuildError> {
-        let ratio = check_ratio("target_ratio", ratio)?;
-        self.governor.change_goal(|goal| goal.ratio = Some(ratio));
+        let ratio = check::ratio("target_ratio", Some(ratio))?;
+        self.governor.change_goal(|goal| goal.ratio = ratio);
         Ok(())
     }
 

@@ -1,15 +1,17 @@
 //! A limit on the rate.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
 use spanwright_core::{BuildError, Pressure};
 
-use super::adaptive::{check_burst, check_rate, lower_intent};
+use super::check;
 use super::controller::Goal;
 use super::governor::Governor;
 use super::handle::RateHandle;
+use super::stage::Stage;
 use super::stats::RateStats;
 use crate::composable::{ComposableSampler, ParentThreshold};
 use crate::composite::CompositeSampler;
@@ -18,17 +20,47 @@ use crate::reason::Reason;
 use crate::span::StartingSpan;
 use crate::ticker::{Tick, Ticker, Waker};
 
-/// Wants everything up to a number per second.
+/// Wants everything up to a number per second, and of more than that a share.
+///
+/// A limit is a threshold and never a token bucket: it is lowered and raised with the rate at which traces begin, by the same
+/// controller as an [`Adaptive`], and the weights of what is kept stay right. It holds on average: over any ten seconds to 5 % or
+/// so, and in a single second as [`Adaptive`] does, since what comes next second is not known. Other than that one it makes up for
+/// pauses of no more than a second, as a bucket that holds the tokens of one second.
+///
+/// Spans with a parent follow it, because a trace is limited where it begins:
+///
+/// - *Traces per second*: roots are counted and limited.
+/// - *Spans per second*: all spans that start are counted, those of dropped traces too, and roots are limited so that the spans
+///   of the kept traces, which stay whole, are as many as the limit allows. Spans that others decided to keep take their part of
+///   it. A service that only takes part in the traces of others begins none, and has nothing to limit.
+///
+/// Clones are the same sampler.
+///
+/// # Cost
+///
+/// As [`Adaptive`].
+///
+/// # Source
+///
+/// The composable rate limiter of OpenTelemetry's Java contributions does the same with an average over five seconds, which keeps
+/// twice the limit and more for as long after the traffic has become tenfold.
 #[derive(Clone, Debug)]
 pub struct RateLimiting {
     root: ParentThreshold<Root>,
 }
 
-/// Limits traces, or spans, per second.
+/// Keeps no more than so many traces, or spans, per second.
+///
+/// ```
+/// use spanwright_sampling::RateLimitingSampler;
+///
+/// let sampler = RateLimitingSampler::traces_per_second(50.0).spawn()?;
+/// // SdkTracerProvider::builder().with_sampler(sampler)
+/// # Ok::<(), spanwright_core::BuildError>(())
+/// ```
 pub type RateLimitingSampler = CompositeSampler<RateLimiting>;
 
 /// Settings of a [`RateLimiting`], or of a [`RateLimitingSampler`].
-#[derive(Debug)]
 pub struct RateLimitingBuilder<S = RateLimiting> {
     limit: f64,
     unit: Unit,
@@ -38,11 +70,11 @@ pub struct RateLimitingBuilder<S = RateLimiting> {
     builds: PhantomData<fn() -> S>,
 }
 
+/// What decides for a span without a parent.
 #[derive(Clone, Debug)]
 struct Root {
-    governor: Arc<Governor>,
+    stage: Stage,
     unit: Unit,
-    delegate: Option<Arc<dyn ComposableSampler>>,
 }
 
 /// What is limited.
@@ -52,18 +84,18 @@ enum Unit {
     Traces,
 }
 
-/// What may be made up for, in seconds of the limit: as a bucket that holds one second's tokens.
+/// What is made up for, in seconds of the limit.
 const MAX_CREDIT: f64 = 1.0;
 
 macro_rules! constructors {
     ($builder:ty) => {
-        /// At most so many traces per second.
+        /// At most so many traces per second. Any finite number above 0.
         #[must_use]
         pub fn traces_per_second(limit: f64) -> $builder {
             RateLimitingBuilder::new(limit, Unit::Traces)
         }
 
-        /// At most so many spans per second, in whole traces.
+        /// At most so many spans per second, in whole traces. Any finite number above 0.
         #[must_use]
         pub fn spans_per_second(limit: f64) -> $builder {
             RateLimitingBuilder::new(limit, Unit::Spans)
@@ -74,7 +106,7 @@ macro_rules! constructors {
 impl RateLimiting {
     constructors!(RateLimitingBuilder);
 
-    /// Changes the limit and reads the figures.
+    /// What changes the limit and reads the figures.
     #[must_use]
     pub fn handle(&self) -> RateHandle {
         RateHandle::new(Arc::clone(self.governor()))
@@ -86,7 +118,9 @@ impl RateLimiting {
         self.governor().stats()
     }
 
-    /// It is `now`. For who builds without [`spawn`](RateLimitingBuilder::spawn): about every [`Ticker::INTERVAL`].
+    /// It is `now`: to be called every [`Ticker::INTERVAL`] or so, unless it was made by [`spawn`](RateLimitingBuilder::spawn).
+    ///
+    /// Ticks may come late, early, or without time between them.
     pub fn tick(&self, now: Instant) {
         self.governor().tick(now);
     }
@@ -98,25 +132,25 @@ impl RateLimiting {
     }
 
     fn governor(&self) -> &Arc<Governor> {
-        &self.root.root().governor
+        &self.root.root().stage.governor
     }
 }
 
 impl RateLimitingSampler {
     constructors!(RateLimitingBuilder<Self>);
 
-    /// Changes the limit and reads the figures.
+    /// What changes the limit and reads the figures.
     #[must_use]
     pub fn handle(&self) -> RateHandle {
         self.composable().handle()
     }
 
-    /// It is `now`. For who builds without [`spawn`](RateLimitingBuilder::spawn): about every [`Ticker::INTERVAL`].
+    /// [`RateLimiting::tick`].
     pub fn tick(&self, now: Instant) {
         self.composable().tick(now);
     }
 
-    /// Whether a burst, or a new limit, asks for a tick ahead of time.
+    /// [`RateLimiting::wants_tick`].
     #[must_use]
     pub fn wants_tick(&self) -> bool {
         self.composable().wants_tick()
@@ -135,32 +169,35 @@ impl<S: From<RateLimiting>> RateLimitingBuilder<S> {
         }
     }
 
-    /// Never more in one second than this many times the limit.
+    /// A hard ceiling, in multiples of the limit: [`AdaptiveBuilder::max_burst`](crate::AdaptiveBuilder::max_burst). Default: none.
+    /// From 1.
     #[must_use]
     pub fn max_burst(mut self, times: f64) -> Self {
         self.max_burst = Some(times);
         self
     }
 
-    /// Lowers the limit under this pressure.
+    /// Lowers the limit under this pressure: [`AdaptiveBuilder::with_pressure`](crate::AdaptiveBuilder::with_pressure). Default:
+    /// no pressure.
     #[must_use]
     pub fn with_pressure(mut self, pressure: Pressure) -> Self {
         self.pressure = pressure;
         self
     }
 
-    /// Asks another sampler first.
+    /// Asks another sampler first: [`AdaptiveBuilder::with_sampler`](crate::AdaptiveBuilder::with_sampler). Default: everything is
+    /// wanted.
     #[must_use]
     pub fn with_sampler(mut self, delegate: impl ComposableSampler) -> Self {
         self.delegate = Some(Arc::new(delegate));
         self
     }
 
-    /// One that somebody else ticks.
+    /// One that somebody else [ticks](RateLimiting::tick). Until the first two ticks it takes the rate to be 1000 per second.
     ///
     /// # Errors
     ///
-    /// A setting that cannot be used.
+    /// A setting outside of its range.
     pub fn build(self) -> Result<S, BuildError> {
         self.build_composable().map(S::from)
     }
@@ -169,7 +206,7 @@ impl<S: From<RateLimiting>> RateLimitingBuilder<S> {
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and a thread that cannot be started.
+    /// As [`build`](Self::build), or a thread that cannot be started.
     pub fn spawn(self) -> Result<S, BuildError> {
         let limiting = self.build_composable()?;
         Ticker::shared().drive(limiting.governor())?;
@@ -181,18 +218,18 @@ impl<S: From<RateLimiting>> RateLimitingBuilder<S> {
             Unit::Spans => "spans_per_second",
             Unit::Traces => "traces_per_second",
         };
-        let per_second = Some(check_rate(field, self.limit)?);
+        let per_second = check::rate(field, Some(self.limit))?;
         let goal = Goal {
             per_second,
             ratio: None,
-            max_burst: check_burst(self.max_burst, per_second)?,
+            max_burst: check::burst(self.max_burst, per_second)?,
             max_credit: MAX_CREDIT,
         };
+        let governor = Governor::new(goal, self.delegate.is_some(), self.pressure);
         Ok(RateLimiting {
             root: ParentThreshold::new(Root {
-                governor: Arc::new(Governor::new(goal, self.delegate.is_some(), self.pressure)),
+                stage: Stage::new(governor, self.delegate, Reason::RateLimit),
                 unit: self.unit,
-                delegate: self.delegate,
             }),
         })
     }
@@ -200,25 +237,23 @@ impl<S: From<RateLimiting>> RateLimitingBuilder<S> {
 
 impl ComposableSampler for RateLimiting {
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
-        let root = self.root.root();
-        if let Some(parent) = span
-            .parent()
-            .filter(|_| root.unit == Unit::Spans && !span.is_rehearsal())
+        if let Some(parent) = span.parent()
+            && self.root.root().unit == Unit::Spans
+            && !span.is_rehearsal()
         {
-            root.governor.note(parent.is_sampled());
+            self.governor().note_follower(parent.is_sampled());
         }
         self.root.sampling_intent(span)
     }
 
     fn description(&self) -> String {
-        self.root.description()
+        self.root.root().description()
     }
 }
 
 impl ComposableSampler for Root {
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
-        let intent = self.delegate.as_ref().map(|delegate| delegate.sampling_intent(span));
-        lower_intent(&self.governor, intent, span, Reason::RateLimit)
+        self.stage.intent(span)
     }
 
     fn description(&self) -> String {
@@ -226,15 +261,9 @@ impl ComposableSampler for Root {
             Unit::Spans => "spans",
             Unit::Traces => "traces",
         };
-        let limit = self.governor.goal().per_second.unwrap_or_default();
-        let delegate = self
-            .delegate
-            .as_ref()
-            .map(|delegate| format!(",{}", delegate.description()));
-        format!(
-            "ComposableRateLimiting{{{limit} {unit}/s{}}}",
-            delegate.unwrap_or_default()
-        )
+        let limit = self.stage.governor.goal().per_second.unwrap_or_default();
+        self.stage
+            .description("ComposableRateLimiting", &format!("{limit} {unit}/s"))
     }
 }
 
@@ -251,5 +280,17 @@ impl Tick for RateLimiting {
 impl From<RateLimiting> for RateLimitingSampler {
     fn from(limiting: RateLimiting) -> Self {
         Self::new(limiting)
+    }
+}
+
+impl<S> fmt::Debug for RateLimitingBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitingBuilder")
+            .field("limit", &self.limit)
+            .field("unit", &self.unit)
+            .field("max_burst", &self.max_burst)
+            .field("pressure", &self.pressure)
+            .field("delegate", &self.delegate)
+            .finish()
     }
 }

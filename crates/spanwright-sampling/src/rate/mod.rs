@@ -1,12 +1,19 @@
 //! Rates that are held, with weights that stay right.
 
 mod adaptive;
+mod check;
+#[cfg(test)]
+mod control_loop;
 mod controller;
+mod dispersion;
 mod governor;
 mod handle;
 mod history;
 mod limiting;
+mod recent;
+mod stage;
 mod stats;
+mod units;
 
 pub use self::{
     adaptive::{Adaptive, AdaptiveBuilder, AdaptiveSampler},
