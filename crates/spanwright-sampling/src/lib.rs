@@ -8,6 +8,7 @@ mod composite;
 mod consistent;
 mod counter;
 mod intent;
+mod keys;
 mod otel;
 mod parent_based;
 mod plain;
@@ -35,6 +36,7 @@ pub use self::{
     parent_based::{ParentBased, ParentBasedBuilder},
     plain::{AlwaysOffSampler, AlwaysOnSampler},
     priority::{PrioritySampler, PrioritySamplerBuilder},
+    keys::{KeyShare, KeyStats, KeyWriter, PerKey, PerKeyBuilder, PerKeySampler, SpanKey},
     probability::{Precision, Randomness, Threshold},
     rate::{
         Adaptive, AdaptiveBuilder, AdaptiveSampler, RateHandle, RateLimiting, RateLimitingBuilder, RateLimitingSampler,
