@@ -48,8 +48,7 @@ impl Cells {
             },
             |threshold| (threshold, Reason::Key),
         );
-        self.columns.expect(threshold);
-        (threshold, reason)
+        (self.columns.expect(threshold), reason)
     }
 
     /// What would be decided, without a trace of the question.
@@ -70,8 +69,7 @@ impl Cells {
     /// The most that one cell may keep since it was last emptied. For the thread that ticks.
     pub(super) fn set_quota(&self, expected_kept: f64) {
         // Relaxed: a bound for the time until the next one.
-        self.quota
-            .store((expected_kept * QUOTA_UNIT) as u64, Ordering::Relaxed);
+        self.quota.store((expected_kept * QUOTA_UNIT) as u64, Ordering::Relaxed);
     }
 
     fn decide_in_cell(&self, key: Fingerprint, text: impl Fn() -> Excerpt) -> Option<Threshold> {

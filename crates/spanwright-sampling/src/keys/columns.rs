@@ -8,14 +8,22 @@ use crate::probability::{RANGE, Threshold};
 /// Counters of each thread's own for the keys that many threads are at, for spans without a budget of their own, and for what all
 /// decisions come to.
 ///
-/// A column's threshold is for the traffic that is expected until the next tick. A burst beyond that lowers it at once: every
-/// `stride`-th span of a thread is reported to a counter that all share, and where that passes the quota `q`, the probability
-/// becomes `p * (q / n)^2` for the n-th. What is kept of however large a burst then stays below `2 p q`. The probability of a span
-/// depends on how many came before it and on nothing else, so that its weight is right.
+/// # Bursts
+///
+/// What a column decides by is made for the traffic that is expected until the next tick. A burst beyond that lowers it at once:
+/// every `2^stride`-th span of a thread is reported to a counter that all share, and where that passes the quota `q`, the n-th span
+/// has the probability `p * q / n`. Of a burst of n spans `p * q * (1 + ln(n / q))` are kept then, which is a few times `p * q`
+/// however large it is.
+///
+/// And if many keys burst together, none of them beyond its quota, it is the sum of all probabilities that passes its own, `Q`. Then
+/// everything is damped: at a sum of `x`, by `exp(-4 (x / Q - 1))`. Of what would have been S, `Q * (1 + ln(1 + 4 S / Q) / 4)` is kept.
+///
+/// The probability of a span depends on how many came before it and on nothing else, so that its weight is right.
 #[derive(Debug)]
 pub(super) struct Columns {
     counters: Counters,
     controls: Box<[Control]>,
+    total: Control,
 }
 
 /// By what a column decides until the next tick.
@@ -38,7 +46,7 @@ struct Control {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Terms {
-    /// The threshold in the upper 56 bits, the binary logarithm of the stride below.
+    /// The threshold in the upper 56 bits, the binary logarithm of the stride below. For the total, of the probabilities.
     word: AtomicU64,
     /// The same for the beginning of the tick.
     base: AtomicU64,
@@ -66,6 +74,9 @@ pub(super) const EXPECTED_UNIT: f64 = (RANGE >> EXPECTED_SHIFT) as f64;
 /// Reports of an expected tick: enough to see a burst begin, few enough for threads not to meet.
 const REPORTS: f64 = 64.0;
 
+/// How hard the total is held: the larger, the less is kept of a burst, and the more each kept span stands for.
+const DAMPING: f64 = 4.0;
+
 /// Below this nobody is ever sampled, and divisions go wrong.
 pub(super) const MIN_PROBABILITY: f64 = 1.0 / EXPECTED_UNIT;
 
@@ -74,6 +85,7 @@ impl Columns {
         Self {
             counters: Counters::new(COLUMNS),
             controls: (0..COLUMNS).map(|_| Control::new()).collect(),
+            total: Control::new(),
         }
     }
 
@@ -94,10 +106,24 @@ impl Columns {
         threshold_of(self.controls[control].terms.word.load(Ordering::Relaxed))
     }
 
-    /// Adds a decision to what all of them come to.
-    pub(super) fn expect(&self, threshold: Threshold) {
-        self.counters
-            .add(EXPECTED, (RANGE - threshold.bits()) >> EXPECTED_SHIFT);
+    /// Adds a decision to what all of them come to, and returns what is left of it if that is too much.
+    pub(super) fn expect(&self, threshold: Threshold) -> Threshold {
+        // Relaxed: as in `decide`.
+        let word = self.total.terms.word.load(Ordering::Relaxed);
+        let damping = threshold_of(word);
+        let threshold = if damping == Threshold::ALWAYS {
+            threshold
+        } else {
+            threshold_of_probability(threshold.probability() * damping.probability())
+        };
+        let more = (RANGE - threshold.bits()) >> EXPECTED_SHIFT;
+        let sum = self.counters.add(EXPECTED, more);
+        let stride = word & 0xff;
+        let steps = (sum >> stride) - (sum.wrapping_sub(more) >> stride);
+        if steps > 0 {
+            self.total.report_total(word, steps << stride);
+        }
+        threshold
     }
 
     /// The sum of the probabilities of all decisions so far, in units of [`EXPECTED_UNIT`], of which the upper bits are cut off.
@@ -110,7 +136,17 @@ impl Columns {
         self.counters.sum(column)
     }
 
-    /// A new tick. For the thread that ticks.
+    /// A new tick, in which so much may be kept of everything. For the thread that ticks.
+    pub(super) fn forecast_total(&self, expected_kept: f64) {
+        let quota = (expected_kept * EXPECTED_UNIT) as u64;
+        let stride = u64::from((quota / REPORTS as u64).max(1).ilog2());
+        // Relaxed, all of them: as in `forecast`.
+        self.total.terms.quota.store(quota, Ordering::Relaxed);
+        self.total.reported.0.store(0, Ordering::Relaxed);
+        self.total.terms.word.store(stride, Ordering::Relaxed);
+    }
+
+    /// A new tick of a column. For the thread that ticks.
     pub(super) fn forecast(&self, control: usize, forecast: Forecast) {
         let control = &self.controls[control];
         let threshold = threshold_of_probability(forecast.probability).bits() << 8;
@@ -153,19 +189,33 @@ impl Control {
         let lowered = threshold_of_probability(beyond(base, quota as f64 / count as f64));
         let stride = stride.max(log2(count as f64 / REPORTS));
         // If somebody else was faster, it was a tick, or has counted about as far.
-        let _ = self.terms.word.compare_exchange(
-            word,
-            lowered.bits() << 8 | stride,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ =
+            self.terms
+                .word
+                .compare_exchange(word, lowered.bits() << 8 | stride, Ordering::Relaxed, Ordering::Relaxed);
         lowered
+    }
+
+    #[cold]
+    fn report_total(&self, word: u64, more: u64) {
+        let sum = self.reported.0.fetch_add(more, Ordering::Relaxed) + more;
+        let quota = self.terms.quota.load(Ordering::Relaxed);
+        if sum <= quota {
+            return;
+        }
+        let damping = (-DAMPING * (sum as f64 / quota as f64 - 1.0)).exp();
+        let damped = threshold_of_probability(damping).bits() << 8 | word & 0xff;
+        // If somebody else was faster, it was a tick, or has counted about as far.
+        let _ = self
+            .terms
+            .word
+            .compare_exchange(word, damped, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
 /// The probability of a span beyond a quota, of which `share` is what the quota is of the spans so far.
 pub(super) fn beyond(probability: f64, share: f64) -> f64 {
-    probability * share * share
+    probability * share
 }
 
 pub(super) fn threshold_of_probability(probability: f64) -> Threshold {
@@ -206,11 +256,28 @@ mod tests {
                     },
                 );
                 let kept = kept(&columns, spans);
-                let bound = 2.1 * probability * quota;
-                assert!(kept <= bound, "{kept} of {spans} where {bound} is the most");
-                if spans as f64 <= quota {
+                let times = (spans as f64 / quota).max(1.0);
+                let bound = probability * quota * (1.0 + times.ln());
+                assert!(kept <= 1.05 * bound, "{kept} of {spans} where {bound} is the most");
+                if times == 1.0 {
                     assert!((kept - probability * spans as f64).abs() < 1e-6 * kept);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_everything_together_is_bounded() {
+        for probability in [1.0, 0.01] {
+            let columns = Columns::new();
+            for wanted in [5.0, 100.0, 10_000.0] {
+                columns.forecast_total(10.0);
+                let threshold = threshold_of_probability(probability);
+                let spans = (wanted / probability) as usize;
+                let kept: f64 = (0..spans).map(|_| columns.expect(threshold).probability()).sum();
+                let bound = 10.0 * (1.0 + (1.0 + 0.4 * wanted).ln() / 4.0);
+                assert!(kept <= bound + 1.0, "{kept} of {wanted} where {bound} is the most");
+                assert!(kept >= wanted.min(10.0) - 1e-6);
             }
         }
     }

@@ -40,7 +40,11 @@ impl Distinct {
     pub(super) fn take(&self) -> u64 {
         let marked = |word: &AtomicU64| {
             // Most are empty most of the time.
-            if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::Relaxed) }
+            if word.load(Ordering::Relaxed) == 0 {
+                0
+            } else {
+                word.swap(0, Ordering::Relaxed)
+            }
         };
         let marked: u64 = self.words.iter().map(|word| u64::from(marked(word).count_ones())).sum();
         let left = (BITS - marked).max(1) as f64 / BITS as f64;

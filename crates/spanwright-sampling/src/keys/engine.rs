@@ -40,7 +40,11 @@ pub(super) struct Engine {
     granted: u64,
     /// Spans without a budget of their own.
     pub(super) others: Estimate,
-    /// What they may keep, per second.
+    /// How many of the keys that were not seen again since they are watched are seen, and what that makes for one of them. Each
+    /// counts once, so that a frequent one among them does not speak for the others.
+    pub(super) unseen: Estimate,
+    pub(super) usual_rate: f32,
+    /// What the others may keep, per second.
     pub(super) allowance: f64,
     last_tick: Option<Instant>,
     last_pass: Option<Instant>,
@@ -50,6 +54,8 @@ pub(super) struct Engine {
     interval: f64,
     credit: f64,
     ease: f64,
+    /// The ease by which the budget was shared.
+    shared_ease: f64,
     dispersion: f64,
     bias: Bias,
     /// What the cells will come to, by the last pass.
@@ -115,12 +121,14 @@ const MAX_CREDIT: f64 = 1.0;
 const MAX_DEBT: f64 = 2.5;
 
 /// Seconds for which the bias of the estimates is remembered, and how far it can go: beyond that something has changed instead.
-const BIAS_MEMORY: f64 = 10.0;
+const BIAS_MEMORY: f64 = 30.0;
 const MAX_BIAS: f64 = 2.0;
 
 /// What pressure leaves of the target at least, and how fast it comes back: by this share of the way per second.
 const MIN_EASE: f64 = 0.01;
 const RECOVERY: f64 = 0.5;
+/// The budget is shared anew when it has moved by such a part.
+const EASE_STEP: f64 = 0.1;
 
 /// So many standard deviations off the outlook are a surprise.
 const SIGMAS: f64 = 5.0;
@@ -141,6 +149,8 @@ impl Engine {
             counted: [0; COLUMNS],
             granted: 0,
             others: Estimate::default(),
+            unseen: Estimate::default(),
+            usual_rate: 1.0,
             allowance,
             last_tick: None,
             last_pass: None,
@@ -148,6 +158,7 @@ impl Engine {
             interval: INTERVAL,
             credit: 0.0,
             ease: 1.0,
+            shared_ease: 1.0,
             dispersion: 1.0,
             bias: Bias::default(),
             settled: Outlook::default(),
@@ -167,7 +178,8 @@ impl Engine {
     ///
     /// A tick without time since the last one does nothing: what was counted waits for the next.
     pub(super) fn tick(&mut self, cells: &Cells, now: Instant, pressure: f32) {
-        let (Some(last), Some(last_pass), Some(last_regular)) = (self.last_tick, self.last_pass, self.last_regular) else {
+        let (Some(last), Some(last_pass), Some(last_regular)) = (self.last_tick, self.last_pass, self.last_regular)
+        else {
             // What came before the first tick came in an unknown time.
             (self.last_tick, self.last_pass, self.last_regular) = (Some(now), Some(now), Some(now));
             self.take_granted(cells);
@@ -193,11 +205,13 @@ impl Engine {
         // Half a tick of tolerance, so that a tick that is a little early does not put a pass off.
         let is_due = since_regular + INTERVAL / 2.0 >= PASS_INTERVAL;
         let is_surprised = self.is_surprised(seconds, granted);
+        let is_eased = (self.ease - self.shared_ease).abs() > EASE_STEP * self.shared_ease;
         if !is_surprised {
             self.bias.observe(seconds, granted, self.outlook.expected * seconds);
         }
-        if is_due || is_surprised {
+        if is_due || is_surprised || is_eased {
             self.pass(cells, since_pass, is_due);
+            self.shared_ease = self.ease;
             self.last_pass = Some(now);
             since_pass = 0.0;
         }
@@ -383,6 +397,10 @@ impl Engine {
             quota,
         };
         cells.columns.forecast(OVERFLOW, forecast);
+
+        let foreseen = (self.outlook.expected * self.bias.factor()).max(self.budget()) * self.interval;
+        let chance = SIGMAS * (self.dispersion * self.outlook.squares * self.interval).sqrt();
+        cells.columns.forecast_total(1.5 * foreseen + chance + 4.0);
 
         let level = (self.level * self.heaviest()).min(self.budget()).max(self.terms.floor);
         let until_next = level * (since_pass + self.interval);

@@ -16,6 +16,8 @@ pub(super) struct Estimate {
 
 /// Counts that fill a window: the rate is then known to about a tenth (from 64 to 128 counts), and follows a drift within as many.
 const ENOUGH: f32 = 64.0;
+/// With fewer counts than this, what others do says more.
+const RARE: f32 = 4.0;
 const SHORTEST: f32 = 1.0;
 const LONGEST: f32 = 30.0;
 
@@ -83,9 +85,9 @@ impl Estimate {
         self.count += count;
     }
 
-    /// Whether it is known by few counts only.
-    pub(super) fn is_vague(&self) -> bool {
-        self.count() < ENOUGH
+    /// Whether next to nothing is known.
+    pub(super) fn is_rare(&self) -> bool {
+        self.count() < RARE
     }
 
     /// Takes what is known for `factor` times as often.
@@ -94,18 +96,23 @@ impl Estimate {
         self.earlier_seconds /= factor;
     }
 
-    /// How often it happens in a second.
-    ///
-    /// `usual` is what things like it do. That makes of "none so far" a number that can be divided by; it counts for less with each
-    /// one that is seen, because things that happen often are not like those.
+    /// How often it happens in a second: as it was seen, or `usual` if it was not. One that was seen speaks for itself, because those
+    /// that happen often are not like the others.
     pub(super) fn rate(&self, usual: f32) -> f32 {
-        let prior = 1.0 / (1.0 + self.count()).powi(2);
-        (self.count() + prior) / (self.seconds() + prior / usual)
+        if self.count() > 0.0 && self.seconds() > 0.0 {
+            self.own_rate()
+        } else {
+            usual
+        }
     }
 
     /// The rate by itself.
     pub(super) fn own_rate(&self) -> f32 {
-        if self.seconds() > 0.0 { self.count() / self.seconds() } else { 0.0 }
+        if self.seconds() > 0.0 {
+            self.count() / self.seconds()
+        } else {
+            0.0
+        }
     }
 }
 
@@ -160,12 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn what_never_happened_has_a_rate_that_falls_with_time() {
-        let rate = |seconds| Estimate::of(0.0, seconds).rate(0.1);
-        assert_eq!(rate(0.0), 0.1);
-        assert!((rate(10.0) - 0.05).abs() < 1e-6);
-        assert!(rate(30.0) < 0.026);
-        let frequent = Estimate::of(100.0, 1.0).rate(0.1);
-        assert!((frequent - 100.0).abs() < 1.0, "{frequent}");
+    fn what_was_never_seen_is_taken_to_be_like_the_others() {
+        assert_eq!(Estimate::of(0.0, 10.0).rate(0.1), 0.1);
+        assert_eq!(Estimate::of(1.0, 10.0).rate(5.0), 0.1);
+        assert_eq!(Estimate::of(100.0, 2.0).rate(0.1), 50.0);
     }
 }

@@ -64,7 +64,10 @@ mod tests {
         let mut shares = vec![0.0; demands.len()];
         let mut left = budget;
         for (place, index) in order.iter().enumerate() {
-            let weights: f64 = order[place..].iter().map(|other| f64::from(demands[*other].weight)).sum();
+            let weights: f64 = order[place..]
+                .iter()
+                .map(|other| f64::from(demands[*other].weight))
+                .sum();
             let demand = demands[*index];
             shares[*index] = f64::from(demand.rate).min(left * f64::from(demand.weight) / weights);
             left -= shares[*index];

@@ -4,7 +4,7 @@ use super::cells::Cells;
 use super::columns::{COLUMNS, FIRST_HOT, threshold_of_probability};
 use super::engine::{Engine, LONGEST_IDLE, Outlook, Owner};
 use super::level::{self, Demand};
-use super::state::{Phase, State};
+use super::state::{Changes, Phase, State};
 use super::table::Plan;
 
 /// The spans since the last pass of the keys that do not show a change by themselves, against what was expected of them, both
@@ -18,7 +18,7 @@ struct Common {
 
 /// A change that all keys have in common must be this large; what is smaller is made up for by credit.
 const LEAST_CHANGE: f64 = 1.25;
-const MOST_CHANGE: f64 = 64.0;
+const MOST_CHANGE: f64 = 1000.0;
 const SIGMAS: f64 = 5.0;
 
 /// A key with such a share of all spans, and at least so many of them per second, gets a column, and keeps it down to half of that.
@@ -35,9 +35,6 @@ const TOLERATED_OVERFLOW: f64 = 0.001;
 /// While more are turned away, those that were idle for half as long as before make room, down to this.
 const SHORTEST_IDLE: f32 = 5.0;
 
-/// A rate for keys of which nothing is known, until something is.
-const UNKNOWN_RATE: f64 = 1.0;
-
 impl Engine {
     /// Looks at each cell and shares the budget out anew, `seconds` after the last time.
     ///
@@ -46,18 +43,19 @@ impl Engine {
     /// O(cells), without an allocation: each is looked at three times, and the demands of the keys two or three times more.
     pub(super) fn pass(&mut self, cells: &Cells, seconds: f64, is_due: bool) {
         self.totals.passes += 1;
-        let common = self.drain(cells, seconds as f32);
+        let changes = self.drain(cells, seconds as f32);
         if is_due {
             self.turn_away(cells);
         }
-        self.observe(cells, seconds as f32, common);
+        self.observe(cells, seconds as f32, changes);
         self.share();
         self.plan(cells);
     }
 
     /// Takes the counts out of the cells. Returns by how much all keys have changed together.
-    fn drain(&mut self, cells: &Cells, seconds: f32) -> f32 {
-        let mut common = Common::default();
+    fn drain(&mut self, cells: &Cells, seconds: f32) -> Changes {
+        let (mut rare, mut known) = (Common::default(), Common::default());
+        let (mut first_seen, mut unseen) = (0.0, 0.0);
         for slot in 0..self.states.len() {
             let Some(cell) = cells.table.occupant(slot) else {
                 continue;
@@ -74,11 +72,31 @@ impl Engine {
                 // Late counts of the time before it had a column.
                 state.estimate.add(count as f32);
             }
-            if state.phase == Phase::Settled && !state.is_contradicted(seconds) {
+            if state.phase != Phase::Settled {
+                continue;
+            }
+            if state.estimate.count() <= 0.0 {
+                first_seen += state.recent.min(1.0);
+                unseen += 1.0;
+            }
+            if !state.is_contradicted(seconds) {
+                let common = if state.estimate.is_rare() {
+                    &mut rare
+                } else {
+                    &mut known
+                };
                 common.add(state, f64::from(seconds));
             }
         }
-        common.factor(self.dispersion()) as f32
+        self.unseen.observe(first_seen, seconds);
+        if unseen > 0.0 {
+            self.usual_rate = (self.unseen.count() + 1.0) / self.unseen.seconds() / unseen;
+        }
+        let dispersion = self.dispersion();
+        Changes {
+            rare: rare.factor(dispersion) as f32,
+            known: known.factor(dispersion) as f32,
+        }
     }
 
     /// How long idle keys are kept, and how many there are without a cell.
@@ -95,8 +113,8 @@ impl Engine {
     }
 
     /// Takes in what was counted, frees the cells of idle keys, and asks the others for their demands.
-    fn observe(&mut self, cells: &Cells, seconds: f32, common: f32) {
-        let usual = self.usual_rate();
+    fn observe(&mut self, cells: &Cells, seconds: f32, changes: Changes) {
+        let usual = self.usual_rate;
         self.demands.clear();
         self.total_rate = f64::from(self.others.own_rate());
         let mut settled_now = 0.0;
@@ -104,7 +122,7 @@ impl Engine {
             if self.states[slot].phase == Phase::Vacant {
                 continue;
             }
-            let has_settled = self.states[slot].observe(seconds, common);
+            let has_settled = self.states[slot].observe(seconds, changes);
             if self.states[slot].idle >= self.idle_limit {
                 self.free(cells, slot);
                 continue;
@@ -132,31 +150,26 @@ impl Engine {
         }
     }
 
-    /// What a key does of which little is known: the same as the others of which little is known.
-    fn usual_rate(&self) -> f32 {
-        let rare = self.states.iter().filter(|state| state.has_budget());
-        let rare = rare.map(|state| state.estimate).filter(|estimate| estimate.is_vague());
-        let (count, seconds) = rare.fold((UNKNOWN_RATE, 1.0), |(count, seconds), estimate| {
-            (
-                count + f64::from(estimate.count()),
-                seconds + f64::from(estimate.seconds()),
-            )
-        });
-        (count / seconds) as f32
-    }
-
     /// Finds the level.
     fn share(&mut self) {
         let weights: f64 = self.demands.iter().map(|demand| f64::from(demand.weight)).sum();
         let share = self.terms.overflow_share;
-        let weight = if weights > 0.0 { weights * share / (1.0 - share) } else { 1.0 };
+        let weight = if weights > 0.0 {
+            weights * share / (1.0 - share)
+        } else {
+            1.0
+        };
         self.demands.push(Demand {
             rate: self.others.own_rate(),
             weight: weight as f32,
         });
         let budget = self.plannable();
         self.level = level::fill(&self.demands, budget, self.level);
-        self.allowance = if self.level.is_finite() { self.level * weight } else { budget * share };
+        self.allowance = if self.level.is_finite() {
+            self.level * weight
+        } else {
+            budget * share
+        };
     }
 
     /// Gives each cell its threshold, and the hottest keys their columns.

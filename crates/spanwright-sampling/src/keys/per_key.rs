@@ -86,7 +86,7 @@ pub(super) struct Shared {
     seed: u64,
     cells: Cells,
     /// Beside the way of a decision: ticks and those who look.
-    engine: Mutex<Engine>,
+    pub(super) engine: Mutex<Engine>,
     pressure: Option<Pressure>,
 }
 
@@ -185,7 +185,11 @@ impl ComposableSampler for PerKey {
         let (threshold, reason) = cells.foresee(fingerprint);
         span.explain(|| {
             let text = key.text(span);
-            let whose = if reason == Reason::Key { "it" } else { "keys without room" };
+            let whose = if reason == Reason::Key {
+                "it"
+            } else {
+                "keys without room"
+            };
             let probability = threshold.probability();
             format!(
                 "per key: `{}` by {key}; the budget leaves {whose} a share of {probability}",

@@ -108,7 +108,9 @@ impl SpanKey {
 
     /// The hash of a key whose parts have these texts.
     pub(super) fn hash_of_texts(texts: &[String], seed: u64) -> u64 {
-        texts.iter().fold(seed, |state, text| hash_bytes(text.as_bytes(), state))
+        texts
+            .iter()
+            .fold(seed, |state, text| hash_bytes(text.as_bytes(), state))
     }
 
     pub(super) fn text(&self, span: &StartingSpan<'_>) -> Excerpt {
@@ -339,7 +341,11 @@ mod tests {
                 second.chars().rev().for_each(|c| _ = key.write_char(c));
                 key.push(first);
             });
-            assert_eq!(of(&pieces, &name, &[]).0, of(&SpanKey::span_name(), &name, &[]).0, "{len}");
+            assert_eq!(
+                of(&pieces, &name, &[]).0,
+                of(&SpanKey::span_name(), &name, &[]).0,
+                "{len}"
+            );
         }
     }
 

@@ -31,6 +31,15 @@ pub(super) enum Phase {
     Hot(u8),
 }
 
+/// By what factors keys have changed that do not show a change by themselves: together they may.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Changes {
+    /// Those that were seen a few times at most.
+    pub(super) rare: f32,
+    /// The others.
+    pub(super) known: f32,
+}
+
 /// Seconds that a key is watched before it has a budget of its own, unless it is seen [`PLENTY`] of times before. What led to it
 /// being noticed does not count: that would make of each key that is seen once a frequent one.
 const PROBATION: f32 = 0.9;
@@ -55,7 +64,7 @@ impl State {
     }
 
     /// Takes in what was counted since the last pass. `true` if the key has just come to a budget of its own.
-    pub(super) fn observe(&mut self, seconds: f32, common: f32) -> bool {
+    pub(super) fn observe(&mut self, seconds: f32, changes: Changes) -> bool {
         self.idle = if self.recent > 0.0 { 0.0 } else { self.idle + seconds };
         let recent = std::mem::take(&mut self.recent);
         match self.phase {
@@ -74,7 +83,8 @@ impl State {
             }
             Phase::Settled => {
                 if !self.estimate.is_contradicted(recent, seconds) {
-                    self.estimate.scale(common);
+                    let is_rare = self.estimate.is_rare();
+                    self.estimate.scale(if is_rare { changes.rare } else { changes.known });
                 }
                 self.estimate.observe(recent, seconds);
                 false

@@ -169,7 +169,9 @@ impl Table {
             let tag = key.hash << GENERATION_BITS | free & GENERATIONS;
             // Release: who finds the key finds the cell as this thread found it, free in this generation. Acquire: that thread
             // is this one.
-            let exchanged = self.tag(slot).compare_exchange(free, tag, Ordering::AcqRel, Ordering::Acquire);
+            let exchanged = self
+                .tag(slot)
+                .compare_exchange(free, tag, Ordering::AcqRel, Ordering::Acquire);
             if exchanged.is_ok() {
                 return Some((Cell { slot, tag }, true));
             }
