@@ -1,5 +1,6 @@
 //! What monitoring listens to.
 
+use std::error::Error;
 use std::time::Duration;
 
 use crate::semconv::Metric;
@@ -95,6 +96,23 @@ pub enum Event<'a> {
     RequestSplit {
         /// The items of the request.
         items: u64,
+    },
+    /// A sampler applied another strategy that it was sent.
+    SamplingStrategyApplied {
+        /// How many it has applied, with this one.
+        generation: u64,
+        /// The strategy in words.
+        strategy: &'a str,
+    },
+    /// A sampler does not get a strategy that it could apply, and stays with the one that it has. Told once, when that begins.
+    SamplingStrategyFailed {
+        /// What went wrong.
+        error: &'a (dyn Error + 'static),
+    },
+    /// A sampler gets strategies again.
+    SamplingStrategyRecovered {
+        /// How long it did not.
+        outage: Duration,
     },
     /// A variable of the environment could not be used.
     VariableIgnored(&'a IgnoredVariable),

@@ -119,6 +119,8 @@ metrics! {
         "How close the queue is to dropping, 0 to 1.";
     SAMPLER_DECISIONS = "spanwright.sampler.decisions", Counter, "{span}",
         "The spans that a sampler decided about, by reason and result.";
+    SAMPLER_POLLS = "spanwright.sampler.polls", Counter, "{poll}",
+        "The times that a sampler asked for its strategy, successfully or (with error.type) not.";
     SAMPLER_RULE_DECISIONS = "spanwright.sampler.rule.decisions", Counter, "{span}",
         "The same by rule, for those that a rule decided.";
     SAMPLER_TRACE_STATES = "spanwright.sampler.trace_states", Counter, "{span}",

@@ -132,6 +132,44 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         }
     }
 
+    /// Decides by what `sampler` wants instead of its own. For samplers that come and go while what is counted stays.
+    pub(crate) fn decide<'a>(&self, span: &StartingSpan<'a>, sampler: &'a impl ComposableSampler) -> Decision {
+        let mut span = *span;
+        if self.settings.trusts_parent_threshold {
+            span = span.trusting_parent_threshold();
+        }
+        if span.parent().is_some() {
+            self.inspect_parent(&span);
+        }
+        let mut ot = span.otel_trace_state();
+        if self.settings.writes_randomness && span.parent().is_none() {
+            ot.randomness = Some(Randomness::new((self.settings.entropy)()));
+        }
+
+        let intent = sampler.sampling_intent(&span);
+        let randomness = match ot.randomness {
+            // An unreliable threshold must not be held against what others decided by.
+            _ if !intent.is_reliable() => Randomness::new((self.settings.entropy)()),
+            Some(explicit) => explicit,
+            None => Randomness::of_trace_id(span.trace_id()),
+        };
+        let is_kept = intent.threshold().is_some_and(|threshold| threshold.keeps(randomness));
+
+        self.count(&span, 2 * intent.reason().index() + usize::from(is_kept));
+        if let Some(rule) = intent.rule().filter(|_| !span.is_rehearsal()) {
+            rule.count(is_kept);
+        }
+        span.explain(|| verdict(&intent, randomness, is_kept));
+        if is_kept {
+            return self.keep(&span, &intent, ot, randomness);
+        }
+        Decision {
+            outcome: Outcome::Drop,
+            attributes: Vec::new(),
+            trace_state: self.trace_state(&span, &intent, ot, None),
+        }
+    }
+
     fn keep(
         &self,
         span: &StartingSpan<'_>,
@@ -189,40 +227,7 @@ impl<S: ComposableSampler> CompositeSampler<S> {
 
 impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
     fn sample(&self, span: &StartingSpan<'_>) -> Decision {
-        let mut span = *span;
-        if self.settings.trusts_parent_threshold {
-            span = span.trusting_parent_threshold();
-        }
-        if span.parent().is_some() {
-            self.inspect_parent(&span);
-        }
-        let mut ot = span.otel_trace_state();
-        if self.settings.writes_randomness && span.parent().is_none() {
-            ot.randomness = Some(Randomness::new((self.settings.entropy)()));
-        }
-
-        let intent = self.shared.sampler.sampling_intent(&span);
-        let randomness = match ot.randomness {
-            // An unreliable threshold must not be held against what others decided by.
-            _ if !intent.is_reliable() => Randomness::new((self.settings.entropy)()),
-            Some(explicit) => explicit,
-            None => Randomness::of_trace_id(span.trace_id()),
-        };
-        let is_kept = intent.threshold().is_some_and(|threshold| threshold.keeps(randomness));
-
-        self.count(&span, 2 * intent.reason().index() + usize::from(is_kept));
-        if let Some(rule) = intent.rule().filter(|_| !span.is_rehearsal()) {
-            rule.count(is_kept);
-        }
-        span.explain(|| verdict(&intent, randomness, is_kept));
-        if is_kept {
-            return self.keep(&span, &intent, ot, randomness);
-        }
-        Decision {
-            outcome: Outcome::Drop,
-            attributes: Vec::new(),
-            trace_state: self.trace_state(&span, &intent, ot, None),
-        }
+        self.decide(span, &self.shared.sampler)
     }
 
     fn description(&self) -> String {

@@ -16,6 +16,8 @@ mod priority;
 mod probability;
 mod rate;
 mod reason;
+#[cfg(feature = "remote")]
+mod remote;
 mod rules;
 mod sampler;
 mod shadow;
@@ -55,4 +57,11 @@ pub use self::{
     tally::Tally,
     ticker::{Tick, Ticker, Waker},
     trace_state::{MalformedTraceState, OtelTraceState},
+};
+
+#[cfg(feature = "remote")]
+#[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
+#[doc(inline)]
+pub use self::remote::{
+    JaegerProtocol, JaegerRemoteSampler, JaegerRemoteSamplerBuilder, JaegerRemoteStats, RemoteError, RemoteErrorKind,
 };

@@ -12,6 +12,8 @@ use crate::composable::ComposableSampler;
 use crate::composite::CompositeSampler;
 use crate::parent_based::ParentBased;
 use crate::plain::{AlwaysOffSampler, AlwaysOnSampler};
+#[cfg(feature = "remote")]
+use crate::remote::JaegerRemoteSampler;
 use crate::sampler::{Decision, Outcome, Sampler};
 use crate::shadow::Shadow;
 use crate::span::StartingSpan;
@@ -46,6 +48,11 @@ should_sample! {
     [S: ComposableSampler] CompositeSampler<S>;
     [] ParentBased;
     [S: Sampler + Clone, T: Sampler + Clone] Shadow<S, T>;
+}
+
+#[cfg(feature = "remote")]
+should_sample! {
+    [] JaegerRemoteSampler;
 }
 
 impl From<Decision> for SamplingResult {

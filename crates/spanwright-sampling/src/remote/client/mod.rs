@@ -1,0 +1,114 @@
+//! One question to the server, and its answer.
+//!
+//! Each poll has a connection of its own. At one a minute there is nothing to keep, a connection that broke unseen cannot be in the
+//! way, and a name that moves to another address is followed.
+
+mod grpc;
+mod http;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::net::TcpStream;
+
+use super::answer;
+use super::endpoint::{Endpoint, JaegerProtocol};
+use super::error::{RemoteError, RemoteErrorKind};
+use super::strategy::Strategy;
+
+/// The longest answer that is read: thousands of operations, and no more than a service can spare.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spanwright-sampling/", env!("CARGO_PKG_VERSION")));
+
+/// Asks one server about one service.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    pub(super) endpoint: Endpoint,
+    pub(super) service_name: String,
+    /// For all of it: name, connection, answer.
+    pub(super) timeout: Duration,
+}
+
+impl Client {
+    /// Asks once.
+    pub(super) async fn fetch(&self) -> Result<Strategy, RemoteError> {
+        let asked = async {
+            let Endpoint { host, port, .. } = &self.endpoint;
+            let stream = TcpStream::connect((host.as_str(), *port)).await;
+            let stream = stream.map_err(|error| cut_off(&format_args!("no connection to {host}:{port}: {error}")))?;
+            match self.endpoint.protocol {
+                JaegerProtocol::Grpc => {
+                    let message = grpc::ask(stream, &self.endpoint, &self.service_name).await?;
+                    Ok(answer::protobuf(&message)?)
+                }
+                JaegerProtocol::Http => Ok(answer::json(&http::ask(stream, &self.endpoint).await?)?),
+            }
+        };
+        match tokio::time::timeout(self.timeout, asked).await {
+            Ok(answered) => answered,
+            Err(_) => Err(RemoteError::new(
+                RemoteErrorKind::TimedOut,
+                format!("no answer from {} within {:?}", self.endpoint.authority, self.timeout),
+            )),
+        }
+    }
+}
+
+/// Awaits an answer while the connection that brings it is at work. If that breaks, the answer is the error.
+async fn driven<T>(answer: impl Future<Output = T>, connection: impl Future) -> T {
+    let (mut answer, mut connection) = (pin!(answer), pin!(connection));
+    let mut is_open = true;
+    poll_fn(|cx| {
+        is_open = is_open && connection.as_mut().poll(cx).is_pending();
+        answer.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// The body, and what came behind it.
+async fn read(mut response: Response<Incoming>) -> Result<(BytesMut, HeaderMap), RemoteError> {
+    let (mut body, mut trailers) = (BytesMut::new(), HeaderMap::new());
+    while let Some(frame) = response.frame().await {
+        match frame.map_err(|error| cut_off(&error))?.into_data() {
+            Ok(data) if body.len() + data.len() > MAX_ANSWER_BYTES => {
+                return Err(refused(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
+            }
+            Ok(data) => body.extend_from_slice(&data),
+            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+        }
+    }
+    Ok((body, trailers))
+}
+
+/// Checks that it is an answer at all.
+fn check_head(response: &Response<Incoming>, content_type: &str) -> Result<(), RemoteError> {
+    if response.status() != StatusCode::OK {
+        return Err(refused(format!("the server answers {}", response.status())));
+    }
+    let given = response.headers().get(header::CONTENT_TYPE);
+    let given = given.map(|given| String::from_utf8_lossy(given.as_bytes()));
+    // Without one it is what was asked for; it will show.
+    match given.as_deref() {
+        Some(given) if !given.to_ascii_lowercase().starts_with(content_type) => {
+            let given: String = given.chars().take(64).collect();
+            Err(refused(format!(
+                "the server answers in `{given}` and not in `{content_type}`"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cut_off(error: &dyn std::fmt::Display) -> RemoteError {
+    RemoteError::new(RemoteErrorKind::Unreachable, error.to_string())
+}
+
+fn refused(message: String) -> RemoteError {
+    RemoteError::new(RemoteErrorKind::Refused, message)
+}
