@@ -1,13 +1,15 @@
 //! `cargo xtask interop`: what we export, as read by receivers that other people wrote.
 //!
 //! A program of ours exports spans through the pipeline and prints what it sent; receivers on other foundations print what
-//! arrived; the two are compared field by field. `xtask/interop/README.md` describes the documents that are compared.
+//! arrived; the two are compared field by field. And our composite samplers answer the same questions as those of another SDK.
+//! `xtask/interop/README.md` describes the documents that are compared.
 
 mod compare;
 mod document;
 mod environment;
 mod program;
 mod receivers;
+mod sampling;
 mod tap;
 mod wire;
 
@@ -96,8 +98,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         failed += usize::from(outcome.differences.is_some());
         check.print(&outcome);
     }
+    // The samplers are ours, whatever program exports.
+    let samplers = if path.is_none() { sampling::run(&workspace, &environment) } else { Ok(()) };
     match failed {
-        0 => Ok(()),
+        0 => samplers,
         _ => Err(format!("{failed} of {} checks failed", CHECKS.len()).into()),
     }
 }

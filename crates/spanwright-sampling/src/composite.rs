@@ -15,7 +15,7 @@ use crate::reason::Reason;
 use crate::sampler::{Decision, Outcome, Sampler};
 use crate::span::StartingSpan;
 use crate::stats::{DecisionCount, RuleCount, SamplerStats};
-use crate::trace_state::{self, OtelTraceState};
+use crate::trace_state::{self, Written};
 
 /// Decides by what a composable sampler wants, and keeps the `ot` member of the trace state true.
 ///
@@ -53,7 +53,8 @@ const MALFORMED: usize = 2 * REASONS;
 const ABORTED: usize = MALFORMED + 1;
 const INCONSISTENT: usize = ABORTED + 1;
 const PRESUMED_RANDOM: usize = INCONSISTENT + 1;
-const COUNTERS: usize = PRESUMED_RANDOM + 1;
+const DISPLACED: usize = PRESUMED_RANDOM + 1;
+const COUNTERS: usize = DISPLACED + 1;
 
 impl<S: ComposableSampler> CompositeSampler<S> {
     /// Decides by what `sampler` wants.
@@ -129,56 +130,51 @@ impl<S: ComposableSampler> CompositeSampler<S> {
             aborted_writes: counters.sum(ABORTED),
             inconsistent_thresholds: counters.sum(INCONSISTENT),
             presumed_random: counters.sum(PRESUMED_RANDOM),
+            displaced_members: counters.sum(DISPLACED),
         }
     }
 
     /// Decides by what `sampler` wants instead of its own. For samplers that come and go while what is counted stays.
+    #[inline]
     pub(crate) fn decide<'a>(&self, span: &StartingSpan<'a>, sampler: &'a impl ComposableSampler) -> Decision {
-        let mut span = *span;
-        if self.settings.trusts_parent_threshold {
-            span = span.trusting_parent_threshold();
-        }
-        if span.parent().is_some() {
-            self.inspect_parent(&span);
-        }
-        let mut ot = span.otel_trace_state();
-        if self.settings.writes_randomness && span.parent().is_none() {
-            ot.randomness = Some(Randomness::new((self.settings.entropy)()));
+        // A copy, and given on as copies where it is out of the common way: it then never needs to be in memory.
+        let span = &span.trusting_parent_threshold(self.settings.trusts_parent_threshold);
+        if span.trace_state().is_some() {
+            self.inspect(*span);
         }
 
-        let intent = sampler.sampling_intent(&span);
-        let randomness = match ot.randomness {
-            // An unreliable threshold must not be held against what others decided by.
-            _ if !intent.is_reliable() => Randomness::new((self.settings.entropy)()),
-            Some(explicit) => explicit,
-            None => Randomness::of_trace_id(span.trace_id()),
-        };
+        let intent = sampler.sampling_intent(span);
+        let (randomness, explicit) = self.randomness(span, &intent);
         let is_kept = intent.threshold().is_some_and(|threshold| threshold.keeps(randomness));
 
-        self.count(&span, 2 * intent.reason().index() + usize::from(is_kept));
+        self.count(span, 2 * intent.reason().index() + usize::from(is_kept));
         if let Some(rule) = intent.rule().filter(|_| !span.is_rehearsal()) {
             rule.count(is_kept);
         }
         span.explain(|| verdict(&intent, randomness, is_kept));
         if is_kept {
-            return self.keep(&span, &intent, ot, randomness);
+            return self.keep(*span, &intent, explicit, randomness);
+        }
+        let is_bare = span.trace_state().is_none() && intent.trace_state().is_none() && explicit.is_none();
+        if is_bare {
+            return Decision::DROP;
         }
         Decision {
-            outcome: Outcome::Drop,
-            attributes: Vec::new(),
-            trace_state: self.trace_state(&span, &intent, ot, None),
+            trace_state: self.trace_state(*span, &intent, None, explicit),
+            ..Decision::DROP
         }
     }
 
+    #[inline(never)]
     fn keep(
         &self,
-        span: &StartingSpan<'_>,
+        span: StartingSpan<'_>,
         intent: &Intent<'_>,
-        ot: OtelTraceState<'_>,
+        explicit: Option<Randomness>,
         randomness: Randomness,
     ) -> Decision {
         let threshold = intent.threshold().filter(|_| intent.is_reliable());
-        let mut attributes: Vec<_> = intent.attributes(randomness).cloned().collect();
+        let mut attributes = intent.merged_attributes(randomness);
         if let Some(threshold) = threshold.filter(|_| self.settings.records_adjusted_count) {
             let count = threshold.adjusted_count();
             attributes.push(KeyValue::new(attribute::SAMPLING_ADJUSTED_COUNT, count));
@@ -186,24 +182,49 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         Decision {
             outcome: Outcome::RecordAndSample,
             attributes,
-            trace_state: self.trace_state(span, intent, ot, threshold),
+            trace_state: self.trace_state(span, intent, threshold, explicit),
         }
     }
 
+    /// The trace state of the span: with this threshold and no other.
+    #[inline]
     fn trace_state(
         &self,
-        span: &StartingSpan<'_>,
+        span: StartingSpan<'_>,
         intent: &Intent<'_>,
-        ot: OtelTraceState<'_>,
         threshold: Option<Threshold>,
+        explicit: Option<Randomness>,
+    ) -> TraceState {
+        let ot = span.otel_trace_state();
+        let is_unchanged = ot.threshold == threshold && ot.randomness == explicit && span.has_sound_trace_state();
+        if is_unchanged && intent.trace_state().is_none() {
+            return span.trace_state().map_or(TraceState::NONE, TraceState::clone);
+        }
+        self.rewrite(span, intent, threshold, explicit)
+    }
+
+    #[inline]
+    fn rewrite(
+        &self,
+        span: StartingSpan<'_>,
+        intent: &Intent<'_>,
+        threshold: Option<Threshold>,
+        explicit: Option<Randomness>,
     ) -> TraceState {
         let base = intent.trace_state().or(span.trace_state());
-        let written = trace_state::with_ot(base, ot.with_threshold(threshold));
-        written.unwrap_or_else(|| {
-            self.count(span, ABORTED);
-            // Without the threshold it is shorter than it came.
-            trace_state::with_ot(base, ot.with_threshold(None)).unwrap_or_default()
-        })
+        let ot = span.otel_trace_state().with_randomness(explicit);
+        match trace_state::write(base, ot.with_threshold(threshold)) {
+            Written::Whole(trace_state) => trace_state,
+            Written::Displacing(trace_state) => {
+                self.count(&span, DISPLACED);
+                trace_state
+            }
+            Written::TooLong => {
+                self.count(&span, ABORTED);
+                // As it came, but for a threshold, which would be another span's.
+                trace_state::without_threshold(base, span.otel_trace_state())
+            }
+        }
     }
 
     fn count(&self, span: &StartingSpan<'_>, column: usize) {
@@ -212,20 +233,49 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         }
     }
 
-    /// Counts what is odd about the parent.
-    fn inspect_parent(&self, span: &StartingSpan<'_>) {
+    /// Counts what is odd about what came.
+    #[inline(never)]
+    fn inspect(&self, span: StartingSpan<'_>) {
         if span.has_malformed_trace_state() {
-            span.explain(|| "the parent's `ot` member cannot be read and is left out".to_owned());
-            self.count(span, MALFORMED);
+            span.explain(|| "what cannot be read of the parent's `ot` member is left out".to_owned());
+            self.count(&span, MALFORMED);
         }
-        if span.otel_trace_state().threshold.is_some() && span.parent_threshold().is_none() {
+        let threshold = span.otel_trace_state().threshold;
+        if span.parent().is_some() && threshold.is_some() && span.parent_threshold().is_none() {
             span.explain(|| "the parent's threshold disagrees with whether it was sampled and is erased".to_owned());
-            self.count(span, INCONSISTENT);
+            self.count(&span, INCONSISTENT);
         }
+    }
+
+    /// What the span's threshold is held against, and the `rv` that goes on with it.
+    #[inline]
+    fn randomness(&self, span: &StartingSpan<'_>, intent: &Intent<'_>) -> (Randomness, Option<Randomness>) {
+        let mut explicit = span.otel_trace_state().randomness;
+        if self.settings.writes_randomness && span.parent().is_none() && explicit.is_none() {
+            explicit = Some(self.fresh());
+        }
+        let of_trace = explicit.unwrap_or_else(|| Randomness::of_trace_id(span.trace_id()));
+        let Some(threshold) = intent.threshold() else {
+            return (of_trace, explicit);
+        };
+        if !intent.is_reliable() {
+            // Must not be held against what others decided by.
+            return (self.fresh(), explicit);
+        }
+        if threshold != Threshold::ALWAYS && span.is_presumed_random() {
+            span.explain(|| "nobody says that the trace id is random; it is taken to be".to_owned());
+            self.count(span, PRESUMED_RANDOM);
+        }
+        (of_trace, explicit)
+    }
+
+    fn fresh(&self) -> Randomness {
+        Randomness::new((self.settings.entropy)())
     }
 }
 
 impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
+    #[inline]
     fn sample(&self, span: &StartingSpan<'_>) -> Decision {
         self.decide(span, &self.shared.sampler)
     }

@@ -1,5 +1,7 @@
 //! What a composable sampler wants for a span.
 
+use std::cmp::Ordering;
+
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceState;
 
@@ -37,16 +39,19 @@ struct Note<'a> {
 impl<'a> Intent<'a> {
     /// The span is not to be sampled.
     #[must_use]
+    #[inline]
     pub const fn drop(reason: Reason) -> Self {
         Self::new(None, reason)
     }
 
     /// The span is to be sampled if its trace's randomness reaches `threshold`.
     #[must_use]
+    #[inline]
     pub const fn keep_at(threshold: Threshold, reason: Reason) -> Self {
         Self::new(Some(threshold), reason)
     }
 
+    #[inline]
     const fn new(threshold: Option<Threshold>, reason: Reason) -> Self {
         Self {
             threshold,
@@ -61,6 +66,7 @@ impl<'a> Intent<'a> {
     /// The threshold says nothing of how many spans the kept ones stand for: it must not be written down, and is held against
     /// fresh randomness.
     #[must_use]
+    #[inline]
     pub fn unreliable(mut self) -> Self {
         self.is_reliable = false;
         self
@@ -113,35 +119,40 @@ impl<'a> Intent<'a> {
 
     /// What the randomness must reach; `None` to drop.
     #[must_use]
+    #[inline]
     pub fn threshold(&self) -> Option<Threshold> {
         self.threshold
     }
 
     /// Whether the threshold says how many spans a kept one stands for.
     #[must_use]
+    #[inline]
     pub fn is_reliable(&self) -> bool {
         self.is_reliable
     }
 
     /// Why.
     #[must_use]
+    #[inline]
     pub fn reason(&self) -> Reason {
         self.reason
     }
 
     /// By which rule, if by one.
     #[must_use]
+    #[inline]
     pub fn rule(&self) -> Option<&'a Tally> {
         self.rule
     }
 
     /// The trace state that it wants instead of the parent's.
     #[must_use]
+    #[inline]
     pub fn trace_state(&self) -> Option<&TraceState> {
         self.trace_state.as_ref()
     }
 
-    /// The attributes of a span that is sampled with this randomness.
+    /// The attributes of a span that is sampled with this randomness. Of those with the same key, the last one counts.
     pub fn attributes(&self, randomness: Randomness) -> impl Iterator<Item = &'a KeyValue> {
         let (one, many) = match &self.notes {
             Notes::None => (None, [].as_slice()),
@@ -152,6 +163,16 @@ impl<'a> Intent<'a> {
         one.into_iter().chain(many.map(|note| note.attributes)).flatten()
     }
 
+    /// The same, each key once.
+    #[inline]
+    pub(crate) fn merged_attributes(&self, randomness: Randomness) -> Vec<KeyValue> {
+        match &self.notes {
+            Notes::None => Vec::new(),
+            Notes::One(attributes) => attributes.to_vec(),
+            Notes::Many(_) => merged(self.attributes(randomness)),
+        }
+    }
+
     /// Of two samplers that would each keep the span, both: the lower threshold decides, and each one's attributes are for the
     /// spans that it would have kept itself.
     #[must_use]
@@ -159,27 +180,32 @@ impl<'a> Intent<'a> {
         let (Some(mine), Some(others)) = (self.threshold, other.threshold) else {
             return if self.threshold.is_some() { self } else { other };
         };
-        let other_reliable = other.is_reliable;
-        let self_reliable = self.is_reliable;
-        let (mut winner, loser) = if others < mine { (other, self) } else { (self, other) };
+        let (threshold, is_mine) = (mine.min(others), mine <= others);
         // At the same threshold it is enough that one of the two vouches for it.
-        if mine == others {
-            winner.is_reliable = self_reliable || other_reliable;
-        }
-        let loser_threshold = loser.threshold.unwrap_or_default();
-        let winner_threshold = winner.threshold.unwrap_or_default();
-        winner.notes = match (winner.notes, loser.notes) {
-            (notes, Notes::None) => notes,
-            (notes, added) => {
-                let mut all = notes.into_many(winner_threshold);
-                all.extend(added.into_many(loser_threshold));
+        let is_reliable = match mine.cmp(&others) {
+            Ordering::Less => self.is_reliable,
+            Ordering::Equal => self.is_reliable || other.is_reliable,
+            Ordering::Greater => other.is_reliable,
+        };
+        let notes = match (self.notes, other.notes) {
+            (Notes::None, Notes::None) => Notes::None,
+            (earlier, later) => {
+                let mut all = earlier.into_many(mine);
+                all.extend(later.into_many(others));
                 Notes::Many(all)
             }
         };
-        if winner.trace_state.is_none() {
-            winner.trace_state = loser.trace_state;
+        let mine = (self.reason, self.rule, self.trace_state);
+        let others = (other.reason, other.rule, other.trace_state);
+        let ((reason, rule, trace_state), loser) = if is_mine { (mine, others) } else { (others, mine) };
+        Self {
+            threshold: Some(threshold),
+            is_reliable,
+            reason,
+            rule,
+            notes,
+            trace_state: trace_state.or(loser.2),
         }
-        winner
     }
 }
 
@@ -191,4 +217,15 @@ impl<'a> Notes<'a> {
             Self::Many(notes) => notes,
         }
     }
+}
+
+fn merged<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Vec<KeyValue> {
+    let mut merged: Vec<KeyValue> = Vec::new();
+    for attribute in attributes {
+        match merged.iter_mut().find(|earlier| earlier.key == attribute.key) {
+            Some(earlier) => earlier.clone_from(attribute),
+            None => merged.push(attribute.clone()),
+        }
+    }
+    merged
 }

@@ -39,7 +39,7 @@ pub use self::{
     plain::{AlwaysOffSampler, AlwaysOnSampler},
     priority::{PrioritySampler, PrioritySamplerBuilder},
     keys::{KeyShare, KeyStats, KeyWriter, PerKey, PerKeyBuilder, PerKeySampler, SpanKey},
-    probability::{Precision, Randomness, Threshold},
+    probability::{Downstream, DownstreamDecision, DownstreamFault, Precision, Randomness, Threshold},
     rate::{
         Adaptive, AdaptiveBuilder, AdaptiveSampler, RateHandle, RateLimiting, RateLimitingBuilder, RateLimitingSampler,
         RateStats,

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceContextExt};
+use opentelemetry::trace::{Link, SpanId, SpanKind, Status, TraceContextExt, TraceState};
 use opentelemetry::{Context, KeyValue, TraceId};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample, SpanData};
 use spanwright_core::{Ended, Held, Release, TailStage};
@@ -23,6 +23,7 @@ use crate::tail::{TailSampler, TailSpan};
 macro_rules! should_sample {
     ($([$($generics:tt)*] $sampler:ty;)*) => {$(
         impl<$($generics)*> ShouldSample for $sampler {
+            #[inline]
             fn should_sample(
                 &self,
                 parent_context: Option<&Context>,
@@ -56,6 +57,7 @@ should_sample! {
 }
 
 impl From<Decision> for SamplingResult {
+    #[inline]
     fn from(decision: Decision) -> Self {
         Self {
             decision: match decision.outcome {
@@ -64,7 +66,11 @@ impl From<Decision> for SamplingResult {
                 Outcome::RecordAndSample => SamplingDecision::RecordAndSample,
             },
             attributes: decision.attributes,
-            trace_state: decision.trace_state,
+            // An empty one was written in part just now. To read it as a whole would make the processor wait.
+            trace_state: match decision.trace_state {
+                none if none == TraceState::NONE => TraceState::NONE,
+                some => some,
+            },
         }
     }
 }

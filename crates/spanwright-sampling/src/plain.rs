@@ -67,7 +67,7 @@ fn inherited(span: &StartingSpan<'_>, keeps_threshold: bool) -> Option<TraceStat
     let ot = span.otel_trace_state();
     let must_go = span.has_malformed_trace_state() || ot.threshold.is_some() && !keeps_threshold;
     if must_go {
-        return trace_state::with_ot(Some(parent), ot.with_threshold(None));
+        return Some(trace_state::without_threshold(Some(parent), ot));
     }
     Some(parent.clone())
 }

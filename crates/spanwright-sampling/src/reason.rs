@@ -65,6 +65,7 @@ impl Reason {
     }
 
     /// The place in [`ALL`](Self::ALL).
+    #[inline]
     pub(crate) const fn index(self) -> usize {
         self as usize
     }

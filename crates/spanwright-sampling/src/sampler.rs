@@ -53,6 +53,15 @@ pub enum Outcome {
     RecordAndSample,
 }
 
+impl Decision {
+    /// Dropped, and nothing to say.
+    pub(crate) const DROP: Self = Self {
+        outcome: Outcome::Drop,
+        attributes: Vec::new(),
+        trace_state: TraceState::NONE,
+    };
+}
+
 impl Outcome {
     /// The value of the attribute `otel.span.sampling_result`.
     #[must_use]

@@ -15,14 +15,19 @@ pub struct SamplerStats {
     pub decisions: Vec<DecisionCount>,
     /// Spans dropped and kept by each rule, in the rules' order, also those by which nothing was decided.
     pub rules: Vec<RuleCount>,
-    /// Parents whose `ot` member could not be read. It was left out; the other members were kept.
+    /// Parents whose `ot` member, or the `th` or `rv` in it, could not be read. That was left out; the members of others were kept.
     pub malformed_trace_states: u64,
     /// Thresholds that were not written because the `ot` member would have become longer than 256 characters.
     pub aborted_writes: u64,
     /// Parents whose threshold disagreed with whether they were sampled. It was erased.
     pub inconsistent_thresholds: u64,
-    /// Remote parents that do not say that their trace id is random, and have no `rv`. It was taken to be.
+    /// Remote parents that do not say that their trace id is random, and have no `rv`: it was taken to be, for a decision that hung
+    /// on it. Above 0 means that something upstream does not pass on the flag for random trace ids (W3C Trace Context, level 2);
+    /// the SDK's own `TraceContextPropagator` never does.
     pub presumed_random: u64,
+    /// Members of others that went because the `ot` member came into a trace state of 32, the most that there may be. It is the
+    /// last one that goes (W3C Trace Context).
+    pub displaced_members: u64,
 }
 
 /// How many spans were dropped and kept for one reason.
@@ -85,6 +90,7 @@ impl SamplerStats {
                 self.inconsistent_thresholds,
             ),
             ("presumed_random", earlier.presumed_random, self.presumed_random),
+            ("displaced", earlier.displaced_members, self.displaced_members),
         ] {
             let attributes = [(attribute::ERROR_TYPE, problem)];
             tell(observer, &semconv::SAMPLER_TRACE_STATES, (before, now), &attributes);

@@ -1,4 +1,4 @@
-//! The Python environment that the receivers run in: made once, kept under the target directory.
+//! The Python environment that the receivers and the other samplers run in: made once, kept under the target directory.
 
 use std::{
     fs,
@@ -44,10 +44,10 @@ impl Environment {
         Ok(Self { directory, scripts })
     }
 
-    /// Its interpreter, with our receiver to be run.
-    pub(super) fn receiver(&self) -> Command {
+    /// Its interpreter, with one of our scripts to be run.
+    pub(super) fn script(&self, name: &str) -> Command {
         let mut command = self.python();
-        command.arg(self.scripts.join("receiver.py"));
+        command.arg(self.scripts.join(name));
         command
     }
 

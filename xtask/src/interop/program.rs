@@ -29,21 +29,8 @@ impl Program {
         Self(path.into())
     }
 
-    /// Builds the example with the features that the whole workspace has together, as the tests do: it is then built already.
     pub(super) fn build(workspace: &Workspace) -> Result<Self, Failure> {
-        let output = cargo()
-            .current_dir(&workspace.root)
-            .args(["build", "--workspace", "--all-features", "--example", EXAMPLE])
-            .arg("--message-format=json-render-diagnostics")
-            .stderr(Stdio::inherit())
-            .output()?;
-        if !output.status.success() {
-            return Err(format!("the example `{EXAMPLE}` cannot be built, see above").into());
-        }
-        let executable = executable(&String::from_utf8_lossy(&output.stdout));
-        executable
-            .map(Self)
-            .ok_or_else(|| format!("cargo has not built the example `{EXAMPLE}`").into())
+        build_example(workspace, EXAMPLE).map(Self)
     }
 
     /// Lets it export to `address`, and takes its word on what it sent.
@@ -66,12 +53,27 @@ impl Program {
     }
 }
 
+/// Builds an example with the features that the whole workspace has together, as the tests do: it is then built already.
+pub(super) fn build_example(workspace: &Workspace, name: &str) -> Result<PathBuf, Failure> {
+    let output = cargo()
+        .current_dir(&workspace.root)
+        .args(["build", "--workspace", "--all-features", "--example", name])
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("the example `{name}` cannot be built, see above").into());
+    }
+    executable(&String::from_utf8_lossy(&output.stdout), name)
+        .ok_or_else(|| format!("cargo has not built the example `{name}`").into())
+}
+
 /// Where cargo's messages say that the example is.
-fn executable(messages: &str) -> Option<PathBuf> {
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     let messages = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut examples = messages.filter(|message| message["target"]["name"] == EXAMPLE);
+    let mut examples = messages.filter(|message| message["target"]["name"] == name);
     examples.find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -87,6 +89,6 @@ mod tests {
             r#"{"target":{"name":"interop"},"executable":"/t/examples/interop"}"#,
             "\n{\"reason\":\"build-finished\"}\n",
         );
-        assert_eq!(executable(messages), Some("/t/examples/interop".into()));
+        assert_eq!(executable(messages, "interop"), Some("/t/examples/interop".into()));
     }
 }

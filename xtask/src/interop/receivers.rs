@@ -45,7 +45,7 @@ impl Receiver {
 
 impl Receivers {
     pub(super) fn start(receiver: Receiver, environment: &Environment) -> Result<Self, Failure> {
-        let mut python = Process::start("receiver.py", &mut environment.receiver())?;
+        let mut python = Process::start("receiver.py", &mut environment.script("receiver.py"))?;
         let Some(line) = python.line(Deadline::within(START_TIMEOUT)) else {
             return Err(python.failure("does not say where it listens"));
         };

@@ -15,6 +15,7 @@ pub struct AlwaysOn;
 pub struct AlwaysOff;
 
 impl ComposableSampler for AlwaysOn {
+    #[inline]
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         span.explain(|| "always on: wants every span".to_owned());
         Intent::keep_at(Threshold::ALWAYS, Reason::AlwaysOn)
@@ -26,6 +27,7 @@ impl ComposableSampler for AlwaysOn {
 }
 
 impl ComposableSampler for AlwaysOff {
+    #[inline]
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         span.explain(|| "always off: wants no span".to_owned());
         Intent::drop(Reason::AlwaysOff)

@@ -25,6 +25,7 @@ impl<S: ComposableSampler> Annotating<S> {
 }
 
 impl<S: ComposableSampler> ComposableSampler for Annotating<S> {
+    #[inline]
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         self.sampler.sampling_intent(span).with_attributes(&self.attributes)
     }

@@ -4,11 +4,16 @@
 //!
 //! [TraceState: probability sampling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/).
 
+mod datadog;
+mod downstream;
 mod randomness;
 mod threshold;
 
-pub use self::randomness::Randomness;
-pub use self::threshold::{Precision, Threshold};
+pub use self::{
+    downstream::{Downstream, DownstreamDecision, DownstreamFault},
+    randomness::Randomness,
+    threshold::{Precision, Threshold},
+};
 
 /// One more than the largest threshold and the largest randomness: 2^56.
 pub(crate) const RANGE: u64 = 1 << 56;

@@ -13,12 +13,14 @@ pub struct Randomness(u64);
 impl Randomness {
     /// These 56 bits; those above are cut off.
     #[must_use]
+    #[inline]
     pub const fn new(bits: u64) -> Self {
         Self(bits & (RANGE - 1))
     }
 
     /// The last seven bytes of a trace id, which are random (W3C Trace Context, level 2).
     #[must_use]
+    #[inline]
     pub fn of_trace_id(trace_id: TraceId) -> Self {
         let [.., a, b, c, d, e, f, g, h] = trace_id.to_bytes();
         Self::new(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
@@ -35,6 +37,7 @@ impl Randomness {
 
     /// From 0 to 2^56 - 1.
     #[must_use]
+    #[inline]
     pub const fn bits(self) -> u64 {
         self.0
     }

@@ -76,14 +76,22 @@ impl Threshold {
 
     /// Whether a trace of this randomness is kept.
     #[must_use]
+    #[inline]
     pub const fn keeps(self, randomness: Randomness) -> bool {
         randomness.bits() >= self.0
     }
 
     /// From 0 to 2^56 - 1.
     #[must_use]
+    #[inline]
     pub const fn bits(self) -> u64 {
         self.0
+    }
+
+    /// How many digits there are without the zeros on the right; one if there is nothing else.
+    pub(crate) const fn significant_digits(self) -> usize {
+        let zeros = self.0.trailing_zeros() as usize / 4;
+        if zeros < DIGITS { DIGITS - zeros } else { 1 }
     }
 }
 
@@ -105,8 +113,8 @@ impl Precision {
 /// As `th` has it: up to 14 digits, zeros on the right left out.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let zeros = (self.0.trailing_zeros() as usize / 4).min(DIGITS - 1);
-        write!(f, "{:0width$x}", self.0 >> (4 * zeros), width = DIGITS - zeros)
+        let digits = self.significant_digits();
+        write!(f, "{:0digits$x}", self.0 >> (4 * (DIGITS - digits)))
     }
 }
 

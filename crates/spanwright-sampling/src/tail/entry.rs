@@ -13,7 +13,7 @@ use super::span::TailSpan;
 use super::stats::Trigger;
 use super::verdict::{Head, Verdict, head_threshold};
 use crate::probability::{Randomness, Threshold};
-use crate::trace_state::{KEY, OtelTraceState};
+use crate::trace_state;
 
 /// How often a span asks for room before its trace has to go.
 const ATTEMPTS: usize = 8;
@@ -151,9 +151,7 @@ impl Shared {
     /// How a span came through the head.
     pub(super) fn head(&self, span: &TailSpan<'_>) -> Head {
         let context = span.context();
-        let value = context.trace_state().get(KEY);
-        let ot = value.and_then(|value| OtelTraceState::parse(value).ok());
-        let ot = ot.unwrap_or_default();
+        let (ot, _) = trace_state::read(context.trace_state());
         let own = ot
             .randomness
             .unwrap_or_else(|| Randomness::of_trace_id(context.trace_id()));

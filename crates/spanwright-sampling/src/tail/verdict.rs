@@ -3,7 +3,7 @@
 use spanwright_core::RewriteTraceState;
 
 use crate::probability::{Randomness, Threshold};
-use crate::trace_state::{self, KEY, OtelTraceState};
+use crate::trace_state::{self, OtelTraceState};
 
 /// A decision in eight bytes: kept or not, at which threshold of the tail, by which policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -132,14 +132,12 @@ impl RewriteTraceState for Rewriter {
             self.old.clear();
             self.old.push_str(trace_state);
             self.last = Some(is_sampled);
-            let value = trace_state::member(trace_state, KEY);
-            let ot = value.and_then(|value| OtelTraceState::parse(value).ok());
-            let ot = ot.unwrap_or_default();
+            let (ot, _) = trace_state::read_header(trace_state);
             let threshold = self.threshold_of(ot, is_sampled);
-            if !trace_state::header_with_ot(trace_state, ot.with_threshold(threshold), &mut self.new) {
+            if !trace_state::write_header(trace_state, ot.with_threshold(threshold), &mut self.new) {
                 self.aborted += 1;
                 // Without the threshold it is not longer than it came.
-                trace_state::header_with_ot(trace_state, ot.with_threshold(None), &mut self.new);
+                trace_state::write_header(trace_state, ot.with_threshold(None), &mut self.new);
             }
         }
         &self.new
@@ -152,6 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::trace_state::{KEY, Written};
 
     /// Members as they may come, with ours in any place, twice, malformed, or too long.
     fn trace_state() -> impl Strategy<Value = TraceState> {
@@ -177,16 +176,18 @@ mod tests {
             threshold in prop::option::of(0..1_u64 << 56),
         ) {
             let threshold = threshold.and_then(Threshold::from_bits);
-            let ot = state.get(KEY).and_then(|value| OtelTraceState::parse(value).ok()).unwrap_or_default();
+            let header = state.header();
+            let (ot, form) = trace_state::read(&state);
+            prop_assert_eq!(trace_state::read_header(&header), (ot, form));
             let ot = ot.with_threshold(threshold);
             let mut out = "before".to_owned();
-            let is_written = trace_state::header_with_ot(&state.header(), ot, &mut out);
-            match trace_state::with_ot(Some(&state), ot) {
-                Some(expected) => {
+            let is_written = trace_state::write_header(&header, ot, &mut out);
+            match trace_state::write(Some(&state), ot) {
+                Written::Whole(expected) | Written::Displacing(expected) => {
                     prop_assert_eq!(out, expected.header());
                     prop_assert!(is_written);
                 }
-                None => prop_assert!(!is_written && out.is_empty()),
+                Written::TooLong => prop_assert!(!is_written && out.is_empty()),
             }
         }
 
