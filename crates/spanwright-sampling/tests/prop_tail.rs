@@ -292,7 +292,7 @@ impl Rig {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn each_decision_is_that_of_the_model(steps in prop::collection::vec(step(), 1..150)) {
