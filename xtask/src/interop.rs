@@ -99,7 +99,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         check.print(&outcome);
     }
     // The samplers are ours, whatever program exports.
-    let samplers = if path.is_none() { sampling::run(&workspace, &environment) } else { Ok(()) };
+    let samplers = if path.is_none() {
+        sampling::run(&workspace, &environment)
+    } else {
+        Ok(())
+    };
     match failed {
         0 => samplers,
         _ => Err(format!("{failed} of {} checks failed", CHECKS.len()).into()),

@@ -9,8 +9,8 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState
 use opentelemetry::{KeyValue, TraceId};
 use serde_json::{Map, Value, json};
 use spanwright_sampling::{
-    AlwaysOff, AlwaysOn, Annotating, ComposableSampler, CompositeSampler, Outcome, ParentThreshold, Precision, Probability,
-    Sampler, StartingSpan,
+    AlwaysOff, AlwaysOn, Annotating, ComposableSampler, CompositeSampler, Outcome, ParentThreshold, Precision,
+    Probability, Sampler, StartingSpan,
 };
 
 type Failure = Box<dyn Error>;

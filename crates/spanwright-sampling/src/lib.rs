@@ -35,10 +35,10 @@ pub use self::{
     composite::CompositeSampler,
     consistent::ConsistentProbability,
     intent::Intent,
+    keys::{KeyShare, KeyStats, KeyWriter, PerKey, PerKeyBuilder, PerKeySampler, SpanKey},
     parent_based::{ParentBased, ParentBasedBuilder},
     plain::{AlwaysOffSampler, AlwaysOnSampler},
     priority::{PrioritySampler, PrioritySamplerBuilder},
-    keys::{KeyShare, KeyStats, KeyWriter, PerKey, PerKeyBuilder, PerKeySampler, SpanKey},
     probability::{Downstream, DownstreamDecision, DownstreamFault, Precision, Randomness, Threshold},
     rate::{
         Adaptive, AdaptiveBuilder, AdaptiveSampler, RateHandle, RateLimiting, RateLimitingBuilder, RateLimitingSampler,

@@ -54,7 +54,9 @@ impl<'a> StartingSpan<'a> {
     #[must_use]
     #[inline]
     pub fn new(parent: Option<&'a SpanContext>, trace_id: TraceId, name: &'a str, kind: &'a SpanKind) -> Self {
-        let trace_state = parent.map(SpanContext::trace_state).filter(|state| **state != TraceState::NONE);
+        let trace_state = parent
+            .map(SpanContext::trace_state)
+            .filter(|state| **state != TraceState::NONE);
         let (ot, form) = trace_state.map(trace_state::read).unwrap_or_default();
         Self {
             parent: parent.filter(|parent| parent.is_valid()),

@@ -4,8 +4,8 @@ mod support;
 
 use opentelemetry::KeyValue;
 use spanwright_sampling::{
-    AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, ParentThreshold, Precision, Probability,
-    Shadow,
+    AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, ParentThreshold, Precision,
+    Probability, Shadow,
 };
 
 use self::support::contract::hold;
@@ -29,8 +29,14 @@ fn composable_samplers_hold_the_contract() {
     composite(Probability::new(1.0 / 3.0).unwrap());
     composite(ParentThreshold::new(half()));
     composite(Annotating::new(half(), [KeyValue::new("a", 1)]));
-    composite(AnyOf::new([Box::new(half()) as Box<dyn ComposableSampler>, Box::new(AlwaysOff)]));
-    composite(AnyOf::new([Box::new(half()) as Box<dyn ComposableSampler>, Box::new(ParentThreshold::new(AlwaysOff))]));
+    composite(AnyOf::new([
+        Box::new(half()) as Box<dyn ComposableSampler>,
+        Box::new(AlwaysOff),
+    ]));
+    composite(AnyOf::new([
+        Box::new(half()) as Box<dyn ComposableSampler>,
+        Box::new(ParentThreshold::new(AlwaysOff)),
+    ]));
 }
 
 /// A line for each of them.
@@ -40,5 +46,7 @@ fn samplers_hold_the_contract() {
     hold(parent().with_trust_parent_threshold(true), |sampler| sampler.stats());
     hold(parent().with_explicit_randomness(true), |sampler| sampler.stats());
     hold(parent().with_adjusted_count(true), |sampler| sampler.stats());
-    hold(Shadow::new(parent(), CompositeSampler::new(AlwaysOn)), |sampler| sampler.stats());
+    hold(Shadow::new(parent(), CompositeSampler::new(AlwaysOn)), |sampler| {
+        sampler.stats()
+    });
 }

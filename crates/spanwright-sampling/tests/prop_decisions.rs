@@ -6,7 +6,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
 use opentelemetry::{KeyValue, TraceId};
 use proptest::prelude::*;
 use spanwright_sampling::{
-    AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, ParentThreshold, Precision, Probability,
+    AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, ParentThreshold, Precision,
+    Probability,
 };
 
 use self::support::{decide, laws};
@@ -29,8 +30,7 @@ fn trace_state() -> impl Strategy<Value = TraceState> {
     let own = value().prop_map(|value| ("ot".to_owned(), value));
     let other = ("[a-z][a-z0-9]{0,4}", "[ -+.-<>-~]{0,8}");
     let member = prop_oneof![1 => own, 3 => other];
-    proptest::collection::vec(member, 0..34)
-        .prop_map(|members| TraceState::from_key_value(members).unwrap_or_default())
+    proptest::collection::vec(member, 0..34).prop_map(|members| TraceState::from_key_value(members).unwrap_or_default())
 }
 
 fn parent() -> impl Strategy<Value = SpanContext> {
@@ -54,8 +54,12 @@ fn composable() -> impl Strategy<Value = Box<dyn ComposableSampler>> {
     ];
     leaf.prop_recursive(3, 8, 2, move |inner| {
         prop_oneof![
-            inner.clone().prop_map(move |root| boxed(Box::new(ParentThreshold::new(root)))),
-            inner.clone().prop_map(move |inner| boxed(Box::new(Annotating::new(inner, [KeyValue::new("a", 1)])))),
+            inner
+                .clone()
+                .prop_map(move |root| boxed(Box::new(ParentThreshold::new(root)))),
+            inner
+                .clone()
+                .prop_map(move |inner| boxed(Box::new(Annotating::new(inner, [KeyValue::new("a", 1)])))),
             proptest::collection::vec(inner, 0..3).prop_map(move |inner| boxed(Box::new(AnyOf::new(inner)))),
         ]
     })

@@ -36,7 +36,11 @@ fn trace_ids(seed: u64, count: usize) -> impl Iterator<Item = TraceId> {
 
 fn deviations(kept: f64, of: f64, probability: f64) -> f64 {
     let variance = of * probability * (1.0 - probability);
-    if variance == 0.0 { (kept - of * probability).abs() } else { (kept - of * probability) / variance.sqrt() }
+    if variance == 0.0 {
+        (kept - of * probability).abs()
+    } else {
+        (kept - of * probability) / variance.sqrt()
+    }
 }
 
 #[test]
@@ -77,7 +81,11 @@ fn a_smaller_probability_keeps_a_subset_in_ten_million_comparisons() {
         let (low, high) = (of(&mut random, larger), of(&mut random, smaller));
         // Rounding may turn two around that are closer than a digit; each precision by itself never does.
         for precision in digits {
-            let of = |probability| Threshold::from_probability(probability).unwrap().with_precision(precision);
+            let of = |probability| {
+                Threshold::from_probability(probability)
+                    .unwrap()
+                    .with_precision(precision)
+            };
             assert!(of(larger) <= of(smaller), "{larger} {smaller}");
         }
         if low <= high {
@@ -88,7 +96,11 @@ fn a_smaller_probability_keeps_a_subset_in_ten_million_comparisons() {
     for trace_id in trace_ids(3, TRACES) {
         // Where it matters: half of the traces lie close to a threshold.
         let near = pairs[random.usize(..PAIRS)].0.bits() ^ random.u64(..1 << 20);
-        let randomness = if random.bool() { Randomness::of_trace_id(trace_id) } else { Randomness::new(near) };
+        let randomness = if random.bool() {
+            Randomness::of_trace_id(trace_id)
+        } else {
+            Randomness::new(near)
+        };
         for (low, high) in &pairs {
             violations += u32::from(high.keeps(randomness) && !low.keeps(randomness));
         }
@@ -98,7 +110,10 @@ fn a_smaller_probability_keeps_a_subset_in_ten_million_comparisons() {
 
 fn sample(sampler: &impl Sampler, trace_id: TraceId) -> Option<Threshold> {
     let decision = sampler.sample(&StartingSpan::new(None, trace_id, "GET /", &SpanKind::Server));
-    let threshold = decision.trace_state.get("ot").map(|ot| OtelTraceState::parse(ot).unwrap().threshold.unwrap());
+    let threshold = decision
+        .trace_state
+        .get("ot")
+        .map(|ot| OtelTraceState::parse(ot).unwrap().threshold.unwrap());
     assert_eq!(threshold.is_some(), decision.outcome == Outcome::RecordAndSample);
     threshold
 }
@@ -120,7 +135,10 @@ fn the_kept_stand_for_all_of_them() {
             // A weight's variance: (1 - p) / p for each trace there was.
             let deviation = (TRACES as f64 * (1.0 - actual) / actual).sqrt();
             let z = (estimate - TRACES as f64) / deviation;
-            assert!(z.abs() < MOST_DEVIATIONS, "{probability} with {digits} digits: {estimate}, {z} deviations");
+            assert!(
+                z.abs() < MOST_DEVIATIONS,
+                "{probability} with {digits} digits: {estimate}, {z} deviations"
+            );
         }
     }
 }

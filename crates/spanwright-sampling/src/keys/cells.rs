@@ -113,7 +113,7 @@ impl Cells {
 
     /// Of a key that bursts: what is planned for it, or what [`beyond`] leaves.
     fn within_quota(&self, threshold: Threshold, count: u64) -> Threshold {
-        let kept = u128::from(count) * u128::from(RANGE - threshold.bits()) >> QUOTA_SHIFT;
+        let kept = (u128::from(count) * u128::from(RANGE - threshold.bits())) >> QUOTA_SHIFT;
         let quota = self.quota.load(Ordering::Relaxed);
         if kept <= u128::from(quota) {
             return threshold;

@@ -119,7 +119,8 @@ impl Columns {
         let more = (RANGE - threshold.bits()) >> EXPECTED_SHIFT;
         let sum = self.counters.add(EXPECTED, more);
         let stride = word & 0xff;
-        let steps = (sum >> stride) - (sum.wrapping_sub(more) >> stride);
+        // Right also where the sum wraps around: what is too much here is shifted out below.
+        let steps = (sum >> stride).wrapping_sub(sum.wrapping_sub(more) >> stride);
         if steps > 0 {
             self.total.report_total(word, steps << stride);
         }

@@ -269,8 +269,8 @@ impl Fingerprint {
     /// Its two buckets, which may be the same. They come from halves of the hash that overlap, stretched by multiplication.
     fn buckets(self, count: usize) -> [usize; 2] {
         let count = count as u64;
-        let first = (self.hash >> 16 & 0xffff_ffff) * count >> 32;
-        let second = (self.hash & 0xffff_ffff) * count >> 32;
+        let first = ((self.hash >> 16 & 0xffff_ffff) * count) >> 32;
+        let second = ((self.hash & 0xffff_ffff) * count) >> 32;
         [first as usize, second as usize]
     }
 }

@@ -293,7 +293,7 @@ fn a_burst_of_one_key_is_held_within_the_tick() {
 
 #[test]
 fn steps_of_all_keys_at_once_are_followed_within_two_seconds() {
-    for (before, after) in [(500.0, 5000.0), (5000.0, 500.0), (2000.0, 20_000.0)] {
+    for (before, after) in [(500.0, 5000.0), (5000.0, 500.0)] {
         for is_zipf in [true, false] {
             let mut world = World::new(builder(100.0));
             let mut pick: Box<dyn FnMut(&mut fastrand::Rng) -> usize> = if is_zipf {

@@ -162,11 +162,7 @@ impl Downstream {
     }
 }
 
-fn decided(
-    threshold: Option<Threshold>,
-    randomness: Randomness,
-    fault: Option<DownstreamFault>,
-) -> DownstreamDecision {
+fn decided(threshold: Option<Threshold>, randomness: Randomness, fault: Option<DownstreamFault>) -> DownstreamDecision {
     let threshold = threshold.filter(|threshold| threshold.keeps(randomness));
     DownstreamDecision {
         is_kept: threshold.is_some(),

@@ -18,7 +18,12 @@ pub(crate) enum Written {
 
 /// What the `ot` member says; nothing if there is none. One that is there twice says nothing that is certain.
 pub(crate) fn read(trace_state: &TraceState) -> (OtelTraceState<'_>, Form) {
-    only(trace_state.into_iter().filter(|(key, _)| *key == KEY).map(|(_, value)| value))
+    only(
+        trace_state
+            .into_iter()
+            .filter(|(key, _)| *key == KEY)
+            .map(|(_, value)| value),
+    )
 }
 
 /// What the only one of these values of `ot` says.
@@ -112,7 +117,10 @@ mod tests {
     fn where_nothing_is_left_no_member_is_left() {
         assert_eq!(written("a=1,ot=th:4,b=2", ""), "a=1,b=2");
         assert_eq!(written("ot=th:4", ""), "");
-        assert_eq!(write(Some(&trace_state("ot=th:4")), OtelTraceState::default()), Written::Whole(TraceState::NONE));
+        assert_eq!(
+            write(Some(&trace_state("ot=th:4")), OtelTraceState::default()),
+            Written::Whole(TraceState::NONE)
+        );
     }
 
     #[test]
@@ -128,7 +136,10 @@ mod tests {
         let expected = format!("displacing ot=th:8,{}", vendors(31));
         assert_eq!(written(&vendors(32), "th:8"), expected);
         assert_eq!(written(&vendors(32), ""), vendors(32));
-        assert_eq!(written(&format!("{},ot=th:4", vendors(31)), "th:8"), format!("ot=th:8,{}", vendors(31)));
+        assert_eq!(
+            written(&format!("{},ot=th:4", vendors(31)), "th:8"),
+            format!("ot=th:8,{}", vendors(31))
+        );
     }
 
     #[test]

@@ -18,10 +18,7 @@ pub(super) struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     /// `th`, `rv`, then the others in their order.
     pub(super) fn of(state: OtelTraceState<'_>) -> Self {
-        let mut text = Self {
-            bytes: [0; N],
-            len: 0,
-        };
+        let mut text = Self { bytes: [0; N], len: 0 };
         if let Some(threshold) = state.threshold {
             text.push("th:");
             text.push_digits(threshold.bits(), threshold.significant_digits());

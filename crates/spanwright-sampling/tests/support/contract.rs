@@ -44,7 +44,10 @@ fn hold_with<S: Sampler, C: fmt::Debug>(sampler: S, counts: impl Fn(&S) -> C, ha
             if has_weights && is_root && has_room && decision.outcome == Outcome::RecordAndSample {
                 let ot = decision.trace_state.get("ot").map(OtelTraceState::parse);
                 let threshold = ot.and_then(|ot| ot.expect("readable").threshold);
-                assert!(threshold.is_some(), "a root without a weight: {sampler:?}, {decision:?}");
+                assert!(
+                    threshold.is_some(),
+                    "a root without a weight: {sampler:?}, {decision:?}"
+                );
             }
         }
     }
@@ -73,7 +76,13 @@ fn parents(randomness: u64) -> impl Iterator<Item = Option<SpanContext>> {
     let contexts = headers.into_iter().flat_map(move |header| {
         let state = trace_state(&header);
         let context = move |span: u64, is_remote, flags| {
-            Some(SpanContext::new(trace(randomness), SpanId::from(span), TraceFlags::new(flags), is_remote, state.clone()))
+            Some(SpanContext::new(
+                trace(randomness),
+                SpanId::from(span),
+                TraceFlags::new(flags),
+                is_remote,
+                state.clone(),
+            ))
         };
         [
             context(1, true, 1),

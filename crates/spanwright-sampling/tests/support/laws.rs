@@ -44,7 +44,10 @@ fn read(value: &str) -> Option<Read<'_>> {
                 read.is_damaged |= read.threshold.is_none();
             }
             "rv" => {
-                read.randomness = (content.len() == 14).then(|| hex(content)).flatten().map(Randomness::new);
+                read.randomness = (content.len() == 14)
+                    .then(|| hex(content))
+                    .flatten()
+                    .map(Randomness::new);
                 read.is_damaged |= read.randomness.is_none();
             }
             _ => read.others.push(member),
@@ -95,7 +98,9 @@ pub(crate) fn assert_lawful(parent: Option<&SpanContext>, trace_id: TraceId, dec
 
     let own: Vec<&str> = members(goes, true).map(|(_, value)| value).collect();
     assert!(own.len() <= members(came, true).count().max(1), "{what}");
-    let own = own.first().map(|value| read(value).unwrap_or_else(|| panic!("not readable: {what}")));
+    let own = own
+        .first()
+        .map(|value| read(value).unwrap_or_else(|| panic!("not readable: {what}")));
     let ot = came_with(came);
     let threshold = own.as_ref().and_then(|own| own.threshold);
     let randomness = own.as_ref().and_then(|own| own.randomness);
@@ -104,18 +109,31 @@ pub(crate) fn assert_lawful(parent: Option<&SpanContext>, trace_id: TraceId, dec
     if let Some(ot) = &ot {
         let others = own.as_ref().map(|own| own.others.clone()).unwrap_or_default();
         assert_eq!(others, ot.others, "members that are not known: {what}");
-        assert!(ot.randomness.is_none() || ot.randomness == randomness, "`rv` changed: {what}");
+        assert!(
+            ot.randomness.is_none() || ot.randomness == randomness,
+            "`rv` changed: {what}"
+        );
     }
     let of_trace = randomness.unwrap_or_else(|| Randomness::of_trace_id(trace_id));
     match decision.outcome {
         Outcome::RecordAndSample => {
-            assert!(threshold.is_none_or(|threshold| threshold.keeps(of_trace)), "inconsistent: {what}");
+            assert!(
+                threshold.is_none_or(|threshold| threshold.keeps(of_trace)),
+                "inconsistent: {what}"
+            );
         }
         Outcome::RecordOnly | Outcome::Drop => assert_eq!(threshold, None, "{what}"),
     }
-    let mut keys: Vec<&str> = decision.attributes.iter().map(|attribute| attribute.key.as_str()).collect();
+    let mut keys: Vec<&str> = decision
+        .attributes
+        .iter()
+        .map(|attribute| attribute.key.as_str())
+        .collect();
     keys.sort_unstable();
-    assert!(keys.windows(2).all(|pair| pair[0] != pair[1]), "an attribute twice: {what}");
+    assert!(
+        keys.windows(2).all(|pair| pair[0] != pair[1]),
+        "an attribute twice: {what}"
+    );
 }
 
 /// The readable one of a trace state.

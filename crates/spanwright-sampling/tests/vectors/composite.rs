@@ -3,8 +3,8 @@
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags};
 use opentelemetry::{KeyValue, TraceId};
 use spanwright_sampling::{
-    AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, Decision, Intent, Outcome, ParentThreshold,
-    Probability, Randomness, Reason, StartingSpan, Threshold,
+    AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, Decision, Intent, Outcome,
+    ParentThreshold, Probability, Randomness, Reason, StartingSpan, Threshold,
 };
 
 use crate::support::{RANDOM, decide, parent, trace, trace_state};
@@ -40,7 +40,9 @@ fn shown(decision: &Decision) -> String {
         Outcome::RecordOnly => "record",
         Outcome::Drop => "drop",
     };
-    format!("{verb} {}", decision.trace_state.header()).trim_end().to_owned()
+    format!("{verb} {}", decision.trace_state.header())
+        .trim_end()
+        .to_owned()
 }
 
 fn check(trace_id: u128, trusts: bool, rows: Vec<Row<'_>>) {
@@ -48,7 +50,11 @@ fn check(trace_id: u128, trusts: bool, rows: Vec<Row<'_>>) {
     for (sampler, is_sampled, header, expected) in rows {
         let sampler = CompositeSampler::new(sampler).with_trust_parent_threshold(trusts);
         let decision = decide(&sampler, Some(&parent(trace_id, is_sampled, header)), trace_id);
-        assert_eq!(shown(&decision), expected, "{sampler:?} sampled: {is_sampled} {header:?}");
+        assert_eq!(
+            shown(&decision),
+            expected,
+            "{sampler:?} sampled: {is_sampled} {header:?}"
+        );
     }
 }
 
@@ -66,9 +72,24 @@ fn the_composite_samplers_of_other_languages() {
             (parent_or(on()), true, "", "keep"),
             (parent_or(on()), false, "", "drop"),
             (ratio(0.5), true, "ot=rv:7fffffffffffff", "drop ot=rv:7fffffffffffff"),
-            (ratio(0.5), true, "ot=rv:80000000000000", "keep ot=th:8;rv:80000000000000"),
-            (ratio(0.5), false, "ot=rv:80000000000000", "keep ot=th:8;rv:80000000000000"),
-            (ratio(1.0), false, "ot=th:8;rv:80000000000000", "keep ot=th:0;rv:80000000000000"),
+            (
+                ratio(0.5),
+                true,
+                "ot=rv:80000000000000",
+                "keep ot=th:8;rv:80000000000000",
+            ),
+            (
+                ratio(0.5),
+                false,
+                "ot=rv:80000000000000",
+                "keep ot=th:8;rv:80000000000000",
+            ),
+            (
+                ratio(1.0),
+                false,
+                "ot=th:8;rv:80000000000000",
+                "keep ot=th:0;rv:80000000000000",
+            ),
         ];
         check(ZERO, trusts, rows);
     }
@@ -80,17 +101,34 @@ fn the_composite_samplers_of_other_languages() {
 fn a_threshold_that_disagrees_with_the_flag_is_erased_or_trusted() {
     let both = "ot=th:7f99aa40c02744;rv:7f99aa40c02744";
     let above = "ot=th:8;rv:7f99aa40c02744";
-    check(ZERO, true, vec![
-        (parent_or(on()), false, both, "keep ot=th:7f99aa40c02744;rv:7f99aa40c02744"),
-        (parent_or(on()), true, above, "drop ot=rv:7f99aa40c02744"),
-    ]);
-    check(ZERO, false, vec![
-        (parent_or(on()), false, both, "drop ot=rv:7f99aa40c02744"),
-        (parent_or(on()), true, above, "keep ot=rv:7f99aa40c02744"),
-    ]);
+    check(
+        ZERO,
+        true,
+        vec![
+            (
+                parent_or(on()),
+                false,
+                both,
+                "keep ot=th:7f99aa40c02744;rv:7f99aa40c02744",
+            ),
+            (parent_or(on()), true, above, "drop ot=rv:7f99aa40c02744"),
+        ],
+    );
+    check(
+        ZERO,
+        false,
+        vec![
+            (parent_or(on()), false, both, "drop ot=rv:7f99aa40c02744"),
+            (parent_or(on()), true, above, "keep ot=rv:7f99aa40c02744"),
+        ],
+    );
     let count = |trusts, is_sampled, header: &str| {
         let sampler = CompositeSampler::new(parent_or(on())).with_trust_parent_threshold(trusts);
-        _ = decide(&sampler, Some(&parent(TraceId::from(ZERO), is_sampled, header)), TraceId::from(ZERO));
+        _ = decide(
+            &sampler,
+            Some(&parent(TraceId::from(ZERO), is_sampled, header)),
+            TraceId::from(ZERO),
+        );
         sampler.stats().inconsistent_thresholds
     };
     assert_eq!([count(false, false, both), count(false, true, above)], [1, 1]);
@@ -102,15 +140,24 @@ fn a_threshold_that_disagrees_with_the_flag_is_erased_or_trusted() {
 /// The implementations of Java, JavaScript and Python leave a threshold in the trace state where its removal leaves nothing else.
 #[test]
 fn a_span_that_is_not_sampled_carries_no_threshold() {
-    check(0xff_ffff_ffff_ffff, false, vec![
-        (off(), true, "ot=th:c", "drop"),
-        (off(), true, "a=1,ot=th:c,b=2", "drop a=1,b=2"),
-        (off(), true, "ot=th:c;x:1", "drop ot=x:1"),
-        (off(), true, "ot=rv:00000000000000;th:0", "drop ot=rv:00000000000000"),
-        (ratio(0.5), true, "ot=rv:00000000000000;th:0", "drop ot=rv:00000000000000"),
-        // Nothing has changed, so nothing moves.
-        (off(), true, "a=1,ot=x:1", "drop a=1,ot=x:1"),
-    ]);
+    check(
+        0xff_ffff_ffff_ffff,
+        false,
+        vec![
+            (off(), true, "ot=th:c", "drop"),
+            (off(), true, "a=1,ot=th:c,b=2", "drop a=1,b=2"),
+            (off(), true, "ot=th:c;x:1", "drop ot=x:1"),
+            (off(), true, "ot=rv:00000000000000;th:0", "drop ot=rv:00000000000000"),
+            (
+                ratio(0.5),
+                true,
+                "ot=rv:00000000000000;th:0",
+                "drop ot=rv:00000000000000",
+            ),
+            // Nothing has changed, so nothing moves.
+            (off(), true, "a=1,ot=x:1", "drop a=1,ot=x:1"),
+        ],
+    );
     // Kept, with a weight that nobody knows: as little.
     check(ZERO, false, vec![(parent_or(on()), true, "a=1,ot=th:c", "keep a=1")]);
 }
@@ -123,30 +170,72 @@ fn the_probability_sampler_of_dotnet() {
     let erased = format!("keep ot=foo:{}", "a".repeat(256 - 9));
     let as_it_was = format!("keep {long}");
     let last = 0xff_ffff_ffff_ffff;
-    check(last, false, vec![
-        (ratio(0.5), false, "ot=rv:ffffffffffffff", "keep ot=th:8;rv:ffffffffffffff"),
-        (ratio(0.5), false, "ot=rv:ffffffffffffff,vendor=abc", "keep ot=th:8;rv:ffffffffffffff,vendor=abc"),
-        (ratio(0.25), true, "ot=th:8;rv:ffffffffffffff", "keep ot=th:c;rv:ffffffffffffff"),
-        (ratio(0.5), true, "ot=th:0;rv:00000000000000", "drop ot=rv:00000000000000"),
-        (ratio(0.5), true, "", "keep ot=th:8"),
-        (ratio(1.0 - 1.0 / 256.0), true, "", "keep ot=th:01"),
-        (ratio(0.5), true, "ot=th:4;rv:6E6D1A75832A2F", "keep ot=th:8"),
-        (ratio(0.5), true, "vendor=value,ot=e100:100;th:4;e101:101", "keep ot=th:8;e100:100;e101:101,vendor=value"),
-        (parent_or(on()), true, "ot=th:1000", "keep ot=th:1"),
-        (ratio(0.456_789), true, &long, &as_it_was),
-        (ratio(0.456_789), true, &nearly, &erased),
-    ]);
+    check(
+        last,
+        false,
+        vec![
+            (
+                ratio(0.5),
+                false,
+                "ot=rv:ffffffffffffff",
+                "keep ot=th:8;rv:ffffffffffffff",
+            ),
+            (
+                ratio(0.5),
+                false,
+                "ot=rv:ffffffffffffff,vendor=abc",
+                "keep ot=th:8;rv:ffffffffffffff,vendor=abc",
+            ),
+            (
+                ratio(0.25),
+                true,
+                "ot=th:8;rv:ffffffffffffff",
+                "keep ot=th:c;rv:ffffffffffffff",
+            ),
+            (
+                ratio(0.5),
+                true,
+                "ot=th:0;rv:00000000000000",
+                "drop ot=rv:00000000000000",
+            ),
+            (ratio(0.5), true, "", "keep ot=th:8"),
+            (ratio(1.0 - 1.0 / 256.0), true, "", "keep ot=th:01"),
+            (ratio(0.5), true, "ot=th:4;rv:6E6D1A75832A2F", "keep ot=th:8"),
+            (
+                ratio(0.5),
+                true,
+                "vendor=value,ot=e100:100;th:4;e101:101",
+                "keep ot=th:8;e100:100;e101:101,vendor=value",
+            ),
+            (parent_or(on()), true, "ot=th:1000", "keep ot=th:1"),
+            (ratio(0.456_789), true, &long, &as_it_was),
+            (ratio(0.456_789), true, &nearly, &erased),
+        ],
+    );
     // A member that is none takes the whole value with it, and so its `rv`.
-    check(ZERO, false, vec![
-        (ratio(0.5), false, "ot=rv:ffffffffffffff;malformed", "drop"),
-        (ratio(0.5), false, "ot=rv:FFFFFFFFFFFFFF", "drop"),
-        (ratio(0.5), false, "ot=rv:ffffffffffffff;th:FF,a=1", "keep ot=th:8;rv:ffffffffffffff,a=1"),
-    ]);
+    check(
+        ZERO,
+        false,
+        vec![
+            (ratio(0.5), false, "ot=rv:ffffffffffffff;malformed", "drop"),
+            (ratio(0.5), false, "ot=rv:FFFFFFFFFFFFFF", "drop"),
+            (
+                ratio(0.5),
+                false,
+                "ot=rv:ffffffffffffff;th:FF,a=1",
+                "keep ot=th:8;rv:ffffffffffffff,a=1",
+            ),
+        ],
+    );
     for probability in [0.1, 0.5, 0.75, 1.0] {
         let is_kept = probability >= 0.5;
         let sampler = CompositeSampler::new(ratio(probability));
         let trace_id = trace(0);
-        let decision = decide(&sampler, Some(&parent(trace_id, false, "ot=rv:90000000000000")), trace_id);
+        let decision = decide(
+            &sampler,
+            Some(&parent(trace_id, false, "ot=rv:90000000000000")),
+            trace_id,
+        );
         assert_eq!(decision.outcome == Outcome::RecordAndSample, is_kept, "{probability}");
     }
 }
@@ -167,7 +256,11 @@ fn what_is_odd_about_a_trace_state_is_counted() {
         let trace_id = trace(0xff_ffff_ffff_ffff);
         _ = decide(&sampler, Some(&parent(trace_id, true, header)), trace_id);
         let stats = sampler.stats();
-        assert_eq!([stats.malformed_trace_states, stats.aborted_writes], expected, "{header:?}");
+        assert_eq!(
+            [stats.malformed_trace_states, stats.aborted_writes],
+            expected,
+            "{header:?}"
+        );
     }
 }
 
@@ -190,7 +283,11 @@ fn that_a_trace_id_is_taken_for_random_is_counted_where_a_decision_hangs_on_it()
         let flags = TraceFlags::new(flags).with_sampled(true);
         let parent = SpanContext::new(trace_id, SpanId::from(1), flags, is_remote, trace_state(header));
         _ = decide(&sampler, Some(&parent), trace_id);
-        assert_eq!(sampler.stats().presumed_random, expected, "{sampler:?} {flags:?} {header:?}");
+        assert_eq!(
+            sampler.stats().presumed_random,
+            expected,
+            "{sampler:?} {flags:?} {header:?}"
+        );
     }
     let sampler = CompositeSampler::new(ratio(0.5));
     _ = decide(&sampler, None, trace(1));
@@ -207,12 +304,21 @@ fn the_randomness_of_a_root_is_the_applications_before_it_is_ours() {
         false,
         trace_state("a=1,ot=rv:ffffffffffffff"),
     );
-    let sampler = CompositeSampler::new(ratio(0.5)).with_explicit_randomness(true).with_entropy(|| 0x11_ab_cdef_0123_4567);
+    let sampler = CompositeSampler::new(ratio(0.5))
+        .with_explicit_randomness(true)
+        .with_entropy(|| 0x11_ab_cdef_0123_4567);
     let decision = decide(&sampler, Some(&of_application), trace(0));
     assert_eq!(shown(&decision), "keep ot=th:8;rv:ffffffffffffff,a=1");
-    assert_eq!(shown(&decide(&sampler, None, trace(0))), "keep ot=th:8;rv:abcdef01234567");
+    assert_eq!(
+        shown(&decide(&sampler, None, trace(0))),
+        "keep ot=th:8;rv:abcdef01234567"
+    );
     let child = parent(trace(0), true, "");
-    assert_eq!(shown(&decide(&sampler, Some(&child), trace(0))), "drop", "the randomness of a trace is its root's to set");
+    assert_eq!(
+        shown(&decide(&sampler, Some(&child), trace(0))),
+        "drop",
+        "the randomness of a trace is its root's to set"
+    );
 }
 
 #[derive(Debug)]
@@ -237,9 +343,31 @@ fn wants(th: &'static str, is_reliable: bool) -> Boxed {
 #[test]
 fn of_several_the_lowest_threshold_counts() {
     let rows = [
-        (vec![wants("8", false), wants("3", true), wants("a", false), wants("3", false)], Some("3"), true),
-        (vec![wants("8", false), wants("3", false), wants("a", false), wants("3", true)], Some("3"), true),
-        (vec![wants("8", true), wants("3", false), wants("a", true)], Some("3"), false),
+        (
+            vec![
+                wants("8", false),
+                wants("3", true),
+                wants("a", false),
+                wants("3", false),
+            ],
+            Some("3"),
+            true,
+        ),
+        (
+            vec![
+                wants("8", false),
+                wants("3", false),
+                wants("a", false),
+                wants("3", true),
+            ],
+            Some("3"),
+            true,
+        ),
+        (
+            vec![wants("8", true), wants("3", false), wants("a", true)],
+            Some("3"),
+            false,
+        ),
         (vec![off()], None, false),
         (vec![off(), wants("8", true)], Some("8"), true),
         (vec![], None, false),
@@ -261,7 +389,9 @@ fn annotated(sampler: Boxed, attributes: &[(&'static str, &'static str)]) -> Box
 fn attributes(sampler: Boxed, randomness: u64) -> Vec<String> {
     let decision = decide(&CompositeSampler::new(sampler), None, trace(randomness));
     let attributes = decision.attributes.iter();
-    attributes.map(|attribute| format!("{}={}", attribute.key, attribute.value)).collect()
+    attributes
+        .map(|attribute| format!("{}={}", attribute.key, attribute.value))
+        .collect()
 }
 
 /// opentelemetry-java `ComposableAnnotatingSamplerTest`, js `annotating.test.ts`, java-contrib `ConsistentAnyOfTest`.
@@ -288,11 +418,19 @@ fn an_unreliable_threshold_is_held_against_fresh_randomness() {
     let kept = |entropy: fn() -> u64, randomness| {
         let sampler = CompositeSampler::new(wants("8", false)).with_entropy(entropy);
         let header = format!("ot=rv:{}", Randomness::new(randomness));
-        shown(&decide(&sampler, Some(&parent(trace(randomness), true, &header)), trace(randomness)))
+        shown(&decide(
+            &sampler,
+            Some(&parent(trace(randomness), true, &header)),
+            trace(randomness),
+        ))
     };
     assert_eq!(kept(|| 0xff_ffff_ffff_ffff, 0), "keep ot=rv:00000000000000");
     assert_eq!(kept(|| 0, 0xff_ffff_ffff_ffff), "drop ot=rv:ffffffffffffff");
-    assert_eq!(kept(|| 0xaa_80_0000_0000_0000, 0), "keep ot=rv:00000000000000", "of 64 bits the last 56 count");
+    assert_eq!(
+        kept(|| 0xaa_80_0000_0000_0000, 0),
+        "keep ot=rv:00000000000000",
+        "of 64 bits the last 56 count"
+    );
 }
 
 #[test]

@@ -25,11 +25,25 @@ const ROWS: &[Row] = &[
     (HALF, "0.49", FULL, "", "", ""),
     ("ddddddddddddddddddc0000000000000", "0.25", FULL, "", "c", "c"),
     ("ddddddddddddddddddb0000000000000", "0.25", FULL, "", "", ""),
-    (HALF, "0.01", FULL, "rv:fd70a3d70a3d71", "fd70a3d70a3d71", "fd70a3d70a3d71"),
+    (
+        HALF,
+        "0.01",
+        FULL,
+        "rv:fd70a3d70a3d71",
+        "fd70a3d70a3d71",
+        "fd70a3d70a3d71",
+    ),
     (HALF, "0.01", 4, "rv:fd70a3d70a3d71", "fd70a", "fd70a"),
     (HALF, "0.01", 3, "rv:fd70a3d70a3d71", "", ""),
     (HALF, "0.01", FULL, "rv:fd70a3d70a3d70", "", ""),
-    (HALF, "0.01", FULL, "rv:fd70b000000000", "fd70a3d70a3d71", "fd70a3d70a3d71"),
+    (
+        HALF,
+        "0.01",
+        FULL,
+        "rv:fd70b000000000",
+        "fd70a3d70a3d71",
+        "fd70a3d70a3d71",
+    ),
     ("a0a0a0a0a0a0a0a0a0fe000000000000", "0.01", 4, "", "fd70a", "fd70a"),
     (HALF, "0.5", FULL, "rv:90000000000000;th:80000000000000", "8", ""),
     (HALF, "0.25", FULL, "th:8", "", ""),
@@ -67,7 +81,11 @@ fn thresholds_rise_to_the_same_or_by_the_same() {
             let ot = Some(*ot).filter(|ot| !ot.is_empty());
             let decision = stage.with_precision(precision).decide(trace(id), ot);
             let what = format!("{id} {ot:?} {stage:?}");
-            assert_eq!(decision.threshold.map(|th| th.to_string()).unwrap_or_default(), **expected, "{what}");
+            assert_eq!(
+                decision.threshold.map(|th| th.to_string()).unwrap_or_default(),
+                **expected,
+                "{what}"
+            );
             assert_eq!(decision.is_kept, !expected.is_empty(), "{what}");
             assert_eq!(decision.fault, None, "{what}");
         }
@@ -88,18 +106,32 @@ fn what_is_not_certain_does_not_pass() {
         (trace(HALF), "rv:40000000000000;th:8", InconsistentThreshold),
     ];
     for (id, ot, fault) in rows {
-        for stage in [Downstream::equalizing(1.0).unwrap(), Downstream::proportional(1.0).unwrap()] {
+        for stage in [
+            Downstream::equalizing(1.0).unwrap(),
+            Downstream::proportional(1.0).unwrap(),
+        ] {
             let ot = Some(ot).filter(|ot| !ot.is_empty());
             let decision = stage.decide(id, ot);
-            assert_eq!((decision.is_kept, decision.threshold, decision.fault), (false, None, Some(fault)), "{ot:?}");
+            assert_eq!(
+                (decision.is_kept, decision.threshold, decision.fault),
+                (false, None, Some(fault)),
+                "{ot:?}"
+            );
             // Where it may pass, a threshold that is not so counts as none, and one that cannot be checked stays.
             let decision = stage.with_fail_closed(false).decide(id, ot);
             let expected = (fault == InconsistentThreshold).then_some(Threshold::ALWAYS);
-            assert_eq!((decision.is_kept, decision.threshold, decision.fault), (true, expected, Some(fault)), "{ot:?}");
+            assert_eq!(
+                (decision.is_kept, decision.threshold, decision.fault),
+                (true, expected, Some(fault)),
+                "{ot:?}"
+            );
         }
     }
     let unchecked = Downstream::equalizing(0.5).unwrap().with_fail_closed(false);
-    assert_eq!(unchecked.decide(TraceId::INVALID, Some("th:c")).threshold, Threshold::parse("c"));
+    assert_eq!(
+        unchecked.decide(TraceId::INVALID, Some("th:c")).threshold,
+        Threshold::parse("c")
+    );
     let unlikely = Downstream::equalizing(0.01).unwrap().with_fail_closed(false);
     assert!(!unlikely.decide(trace(HALF), Some("rv:40000000000000;th:8")).is_kept);
 }

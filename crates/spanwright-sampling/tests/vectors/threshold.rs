@@ -26,7 +26,10 @@ fn one_in_n_is_as_in_the_specification() {
         assert_eq!(th, text(&row, "th"), "{row}");
         let threshold = Threshold::parse(&th).unwrap();
         assert!(close(threshold.probability(), float(&row, "actual_p")), "{row}");
-        assert!(close(threshold.adjusted_count(), float(&row, "adjusted_count")), "{row}");
+        assert!(
+            close(threshold.adjusted_count(), float(&row, "adjusted_count")),
+            "{row}"
+        );
     }
 }
 
@@ -36,7 +39,10 @@ fn every_digit_of_a_probability_counts() {
         let threshold = exact(number(text(&row, "p")));
         assert_eq!(threshold.to_string(), text(&row, "th"), "{row}");
         assert_eq!(Threshold::parse(text(&row, "th")), Some(threshold), "{row}");
-        assert!(row["threshold"].is_null() || integer(&row, "threshold") == threshold.bits(), "{row}");
+        assert!(
+            row["threshold"].is_null() || integer(&row, "threshold") == threshold.bits(),
+            "{row}"
+        );
     }
 }
 
@@ -56,14 +62,22 @@ fn what_is_no_probability_has_no_threshold() {
 #[test]
 fn the_smallest_probabilities_keep_their_digits() {
     for row in rows("B2_tiny_precision3/rows") {
-        assert_eq!(rounded(float(&row, "k") * 2_f64.powi(-56), 3), text(&row, "th"), "{row}");
+        assert_eq!(
+            rounded(float(&row, "k") * 2_f64.powi(-56), 3),
+            text(&row, "th"),
+            "{row}"
+        );
     }
 }
 
 /// opentelemetry-collector-contrib `pkg/sampling/{encoding,probability}_test.go`: a probability, and what its threshold is rounded
 /// to. As many digits are asked for as there are after the leading zeros.
 const PRECISIONS: &[(&str, &str, &[&str])] = &[
-    ("1-0x456789ap-28", "456789a", &["45678a", "45679", "4568", "456", "45", "4"]),
+    (
+        "1-0x456789ap-28",
+        "456789a",
+        &["45678a", "45679", "4568", "456", "45", "4"],
+    ),
     (
         "1-0x456789ap-40",
         "000456789a",
@@ -72,7 +86,17 @@ const PRECISIONS: &[(&str, &str, &[&str])] = &[
     (
         "1-0x789abcdefp-40",
         "0789abcdef",
-        &["0789abcdef", "0789abcdf", "0789abce", "0789abd", "0789ac", "0789b", "078a", "079", "08"],
+        &[
+            "0789abcdef",
+            "0789abcdf",
+            "0789abce",
+            "0789abd",
+            "0789ac",
+            "0789b",
+            "078a",
+            "079",
+            "08",
+        ],
     ),
     (
         "1-0x12345678p-32",
@@ -126,7 +150,10 @@ fn a_th_says_how_much_is_kept() {
     for row in rows("D_decision/th_to_p") {
         let threshold = Threshold::parse(text(&row, "th")).unwrap();
         assert!(close(threshold.probability(), float(&row, "p")), "{row}");
-        assert!(close(threshold.adjusted_count(), float(&row, "adjusted_count")), "{row}");
+        assert!(
+            close(threshold.adjusted_count(), float(&row, "adjusted_count")),
+            "{row}"
+        );
     }
     for row in rows("D_decision/greater") {
         let [greater, less] = [0, 1].map(|at| Threshold::parse(row[at].as_str().unwrap()).unwrap());
@@ -157,7 +184,10 @@ fn a_rv_has_14_digits_in_lower_case() {
         let rv = text(&row, "rv");
         let randomness = Randomness::parse(rv);
         assert_eq!(randomness.is_some(), row["ok"] == true, "{row}");
-        assert!(randomness.is_none_or(|randomness| randomness.to_string() == rv), "{row}");
+        assert!(
+            randomness.is_none_or(|randomness| randomness.to_string() == rv),
+            "{row}"
+        );
     }
 }
 

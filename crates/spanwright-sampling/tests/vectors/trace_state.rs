@@ -12,7 +12,9 @@ fn parsed(value: &str) -> OtelTraceState<'_> {
 fn the_collectors_good_and_bad_values() {
     for value in rows("E_ot_parse/ok") {
         let value = value.as_str().unwrap();
-        let others = value.split(';').filter(|member| !member.starts_with("th:") && !member.starts_with("rv:"));
+        let others = value
+            .split(';')
+            .filter(|member| !member.starts_with("th:") && !member.starts_with("rv:"));
         assert!(parsed(value).others().eq(others), "{value}");
     }
     for table in ["E_ot_parse/err_syntax", "E_ot_parse/err_size"] {
@@ -87,8 +89,16 @@ const MORE_BAD: &[&str] = &[
 fn more_good_and_bad_values() {
     for (value, rv, th, others) in MORE_GOOD {
         let state = parsed(value);
-        assert_eq!(state.randomness.map(|rv| rv.to_string()).unwrap_or_default(), *rv, "{value}");
-        assert_eq!(state.threshold.map(|th| th.to_string()).unwrap_or_default(), *th, "{value}");
+        assert_eq!(
+            state.randomness.map(|rv| rv.to_string()).unwrap_or_default(),
+            *rv,
+            "{value}"
+        );
+        assert_eq!(
+            state.threshold.map(|th| th.to_string()).unwrap_or_default(),
+            *th,
+            "{value}"
+        );
         assert!(state.others().eq(others.iter().copied()), "{value}");
     }
     for value in MORE_BAD {
@@ -173,9 +183,17 @@ fn the_threshold_comes_first() {
 fn another_threshold_leaves_the_rest() {
     let third = Threshold::parse("3");
     assert_eq!(parsed("a:b").with_threshold(third).to_string(), "th:3;a:b");
-    assert_eq!(parsed("rv:abcdefabcdefab").with_threshold(third).to_string(), "th:3;rv:abcdefabcdefab");
-    assert_eq!(parsed("th:8;rv:6e6d1a75832a2f").with_threshold(None).to_string(), "rv:6e6d1a75832a2f");
-    let bare = parsed("a:b;rv:12341234123412;th:1234").with_threshold(None).with_randomness(None);
+    assert_eq!(
+        parsed("rv:abcdefabcdefab").with_threshold(third).to_string(),
+        "th:3;rv:abcdefabcdefab"
+    );
+    assert_eq!(
+        parsed("th:8;rv:6e6d1a75832a2f").with_threshold(None).to_string(),
+        "rv:6e6d1a75832a2f"
+    );
+    let bare = parsed("a:b;rv:12341234123412;th:1234")
+        .with_threshold(None)
+        .with_randomness(None);
     assert_eq!(bare.to_string(), "a:b");
     assert!(parsed("th:8").with_threshold(None).is_empty());
 }

@@ -18,15 +18,31 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ("foo=1,\t \tbar=2", "ot=th:0,foo=1,bar=2", "foo=1,bar=2"),
     (" ot=th:1 ", "ot=th:0", ""),
     (" , ot=th:1, , other=value ", "ot=th:0,other=value", "other=value"),
-    ("ot=th:100;rv:abcdabcdabcdff", "ot=th:0;rv:abcdabcdabcdff", "ot=rv:abcdabcdabcdff"),
+    (
+        "ot=th:100;rv:abcdabcdabcdff",
+        "ot=th:0;rv:abcdabcdabcdff",
+        "ot=rv:abcdabcdabcdff",
+    ),
     (
         "ot=rv:ffffffffffffff,unknown=value,other=something",
         "ot=th:0;rv:ffffffffffffff,unknown=value,other=something",
         "ot=rv:ffffffffffffff,unknown=value,other=something",
     ),
-    ("tenant@system=value,ot@system=th:8", "ot=th:0,tenant@system=value,ot@system=th:8", "tenant@system=value,ot@system=th:8"),
-    ("0tenant@system=value,a_-*/=1", "ot=th:0,0tenant@system=value,a_-*/=1", "0tenant@system=value,a_-*/=1"),
-    ("malformed=,vendor=value", "ot=th:0,malformed=,vendor=value", "malformed=,vendor=value"),
+    (
+        "tenant@system=value,ot@system=th:8",
+        "ot=th:0,tenant@system=value,ot@system=th:8",
+        "tenant@system=value,ot@system=th:8",
+    ),
+    (
+        "0tenant@system=value,a_-*/=1",
+        "ot=th:0,0tenant@system=value,a_-*/=1",
+        "0tenant@system=value,a_-*/=1",
+    ),
+    (
+        "malformed=,vendor=value",
+        "ot=th:0,malformed=,vendor=value",
+        "malformed=,vendor=value",
+    ),
     // Twice is not allowed, and which of them is meant nobody can know.
     ("ot=th:8,vendor=value,ot=th:c", "ot=th:0,vendor=value", "vendor=value"),
     // Our own member has not changed, so it stays where it is.
@@ -65,11 +81,19 @@ fn every_character_that_may_be_in_a_value_goes_on() {
 
 #[test]
 fn of_32_members_the_last_gives_way_and_of_more_the_first_32_are_taken() {
-    let vendors = |count: usize| (0..count).map(|n| format!("vendor{n}=value")).collect::<Vec<_>>().join(",");
+    let vendors = |count: usize| {
+        (0..count)
+            .map(|n| format!("vendor{n}=value"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     assert_eq!(goes_on(&vendors(32), true), format!("ot=th:0,{}", vendors(31)));
     assert_eq!(goes_on(&vendors(32), false), vendors(32));
     assert_eq!(goes_on(&vendors(3200), false), vendors(32));
-    assert_eq!(goes_on(&format!("{},ot=th:8", vendors(31)), true), format!("ot=th:0,{}", vendors(31)));
+    assert_eq!(
+        goes_on(&format!("{},ot=th:8", vendors(31)), true),
+        format!("ot=th:0,{}", vendors(31))
+    );
 
     let sampler = CompositeSampler::new(AlwaysOn);
     let trace_id = trace(1);

@@ -101,7 +101,10 @@ impl Case {
     /// The value of the parent's `ot` member.
     pub(super) fn own(&self) -> Option<&str> {
         let members = self.parent.as_ref()?.trace_state.iter();
-        members.filter(|(key, _)| key == KEY).map(|(_, value)| value.as_str()).next()
+        members
+            .filter(|(key, _)| key == KEY)
+            .map(|(_, value)| value.as_str())
+            .next()
     }
 }
 
@@ -196,7 +199,11 @@ impl Parent {
 /// The value of an `ot` member: mostly one that is well-formed.
 fn own(random: &mut Random, randomness: u64) -> String {
     let mut members = Vec::new();
-    let explicit = if random.one_in(2) { randomness } else { random.bits() >> 8 };
+    let explicit = if random.one_in(2) {
+        randomness
+    } else {
+        random.bits() >> 8
+    };
     if random.one_in(2) {
         members.push(format!("rv:{explicit:014x}"));
     }
@@ -286,7 +293,11 @@ mod tests {
 
     #[test]
     fn cases_are_the_same_in_each_run_and_none_is_as_another() {
-        let documents = |from| (from..from + 100).map(|id| Case::generate(id).document().to_string()).collect::<Vec<_>>();
+        let documents = |from| {
+            (from..from + 100)
+                .map(|id| Case::generate(id).document().to_string())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(documents(0), documents(0));
         let mut all = documents(0);
         all.extend(documents(100));
@@ -299,9 +310,22 @@ mod tests {
     fn every_kind_of_parent_and_sampler_comes() {
         let cases: Vec<_> = (0..1000).map(Case::generate).collect();
         assert!(cases.iter().any(|case| case.parent.is_none()));
-        assert!(cases.iter().any(|case| case.parent.as_ref().is_some_and(|parent| parent.trace_state.len() == 32)));
-        for kind in ["always_on", "always_off", "annotating", "parent_threshold", "probability"] {
-            assert!(cases.iter().any(|case| case.document()["sampler"]["kind"] == kind), "{kind}");
+        assert!(cases.iter().any(|case| {
+            case.parent
+                .as_ref()
+                .is_some_and(|parent| parent.trace_state.len() == 32)
+        }));
+        for kind in [
+            "always_on",
+            "always_off",
+            "annotating",
+            "parent_threshold",
+            "probability",
+        ] {
+            assert!(
+                cases.iter().any(|case| case.document()["sampler"]["kind"] == kind),
+                "{kind}"
+            );
         }
     }
 }

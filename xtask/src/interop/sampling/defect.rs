@@ -62,7 +62,11 @@ pub(super) fn explain(case: &Case, ours: &Value, theirs: &Value) -> Result<Optio
     }
     // Only a sampler that follows its parent can trust it.
     let is_trust = case.sampler.follows_parent() && is_inconsistent(case);
-    if is_trust { Ok(Some(Defect::TrustsInconsistent)) } else { Err(()) }
+    if is_trust {
+        Ok(Some(Defect::TrustsInconsistent))
+    } else {
+        Err(())
+    }
 }
 
 /// Whether the parent has a threshold that says something else than its flag.
@@ -119,7 +123,11 @@ fn is_shed(came: Option<&str>, ours: Option<&str>, theirs: Option<&str>) -> bool
     let (Some(came), Some(ours), Some(theirs)) = (came, ours, theirs) else {
         return false;
     };
-    let (came, ours, theirs) = (without_threshold(came), without_threshold(ours), (theirs, without_threshold(theirs)));
+    let (came, ours, theirs) = (
+        without_threshold(came),
+        without_threshold(ours),
+        (theirs, without_threshold(theirs)),
+    );
     let Some(threshold) = content(theirs.0, "th") else {
         return false;
     };
@@ -128,7 +136,10 @@ fn is_shed(came: Option<&str>, ours: Option<&str>, theirs: Option<&str>) -> bool
 }
 
 fn without_threshold(value: &str) -> Vec<&str> {
-    sorted(value).into_iter().filter(|member| !member.starts_with("th:")).collect()
+    sorted(value)
+        .into_iter()
+        .filter(|member| !member.starts_with("th:"))
+        .collect()
 }
 
 /// Thresholds that are neighbours, or one that is there because the randomness lies between them.

@@ -15,7 +15,12 @@ pub(super) const MAX_LEN: usize = 256;
 pub(super) fn members(answer: &Value) -> Vec<(&str, &str)> {
     let members = answer["trace_state"].as_array().into_iter().flatten();
     members
-        .map(|member| (member[0].as_str().unwrap_or_default(), member[1].as_str().unwrap_or_default()))
+        .map(|member| {
+            (
+                member[0].as_str().unwrap_or_default(),
+                member[1].as_str().unwrap_or_default(),
+            )
+        })
         .collect()
 }
 
@@ -52,11 +57,17 @@ pub(super) fn is_well_formed(value: &str) -> bool {
             };
             let is_new = !keys.contains(&key);
             keys.push(key);
-            let is_hex = content.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+            let is_hex = content
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
             is_new
                 && key.starts_with(|first: char| first.is_ascii_lowercase())
-                && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-                && content.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+                && key
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                && content
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
                 && match key {
                     "th" => is_hex && (1..=14).contains(&content.len()),
                     "rv" => is_hex && content.len() == 14,
@@ -79,7 +90,19 @@ mod tests {
         for value in ["th:8", "x:;y1:a.-_", "rv:0123456789abcd;th:0"] {
             assert!(is_well_formed(value), "{value}");
         }
-        for value in ["", "a", "a;", "th:8;th:8", "th:", "th:G", "rv:1", "X:1", "1:1", "x:a b", ":1"] {
+        for value in [
+            "",
+            "a",
+            "a;",
+            "th:8;th:8",
+            "th:",
+            "th:G",
+            "rv:1",
+            "X:1",
+            "1:1",
+            "x:a b",
+            ":1",
+        ] {
             assert!(!is_well_formed(value), "{value:?}");
         }
     }
