@@ -11,7 +11,7 @@ use spanwright_sampling::{
 use self::support::contract::hold;
 
 fn half() -> Probability {
-    Probability::new(0.5).unwrap()
+    Probability::new(0.5).expect("in range")
 }
 
 fn composite(sampler: impl ComposableSampler) {

@@ -2,6 +2,7 @@
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags};
 use opentelemetry::{KeyValue, TraceId};
+use spanwright_core::semconv::attribute::SAMPLING_ADJUSTED_COUNT;
 use spanwright_sampling::{
     AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, CompositeSampler, Decision, Intent, Outcome,
     ParentThreshold, Probability, Randomness, Reason, StartingSpan, Threshold,
@@ -440,7 +441,7 @@ fn the_adjusted_count_is_there_if_it_is_wanted_and_known() {
         let trace_id = trace(0xff_ffff_ffff_ffff);
         let decision = decide(&sampler, Some(&parent(trace_id, true, header)), trace_id);
         let mut attributes = decision.attributes.into_iter();
-        let count = attributes.find(|attribute| attribute.key.as_str() == "spanwright.sampling.adjusted_count");
+        let count = attributes.find(|attribute| attribute.key.as_str() == SAMPLING_ADJUSTED_COUNT);
         count.map(|attribute| attribute.value.to_string())
     };
     assert_eq!(count(ratio(0.25), "").as_deref(), Some("4"));
