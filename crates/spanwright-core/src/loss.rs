@@ -12,8 +12,12 @@ use std::ops::{AddAssign, Index};
 pub enum LossReason {
     /// It ended after `shutdown` was called.
     AlreadyShutdown,
+    /// It lay on disk, and was damaged there or vanished from there.
+    Corrupt,
     /// It could not be encoded.
     Encode,
+    /// It waited for longer than it was worth keeping.
+    Expired,
     /// The exporter panicked with it in its hands.
     ExporterPanicked,
     /// The receiver refused it for good.
@@ -22,6 +26,8 @@ pub enum LossReason {
     QueueFull,
     /// It could not be delivered before the deadline of `shutdown`.
     ShutdownTimeout,
+    /// The bound on disk was reached; the policy of the spool chose it.
+    SpoolFull,
     /// It is by itself larger than the receiver or the protocol takes.
     TooLarge,
     /// The receiver did not accept our credentials.
@@ -30,13 +36,16 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in the order of [`LossCounts`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::AlreadyShutdown,
+        Self::Corrupt,
         Self::Encode,
+        Self::Expired,
         Self::ExporterPanicked,
         Self::Permanent,
         Self::QueueFull,
         Self::ShutdownTimeout,
+        Self::SpoolFull,
         Self::TooLarge,
         Self::Unauthenticated,
     ];
@@ -46,11 +55,14 @@ impl LossReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyShutdown => "already_shutdown",
+            Self::Corrupt => "corrupt",
             Self::Encode => "encode",
+            Self::Expired => "expired",
             Self::ExporterPanicked => "exporter_panicked",
             Self::Permanent => "permanent",
             Self::QueueFull => "queue_full",
             Self::ShutdownTimeout => "shutdown_timeout",
+            Self::SpoolFull => "spool_full",
             Self::TooLarge => "too_large",
             Self::Unauthenticated => "unauthenticated",
         }

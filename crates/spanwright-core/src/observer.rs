@@ -1,6 +1,7 @@
 //! What monitoring listens to.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use crate::semconv::Metric;
@@ -111,6 +112,25 @@ pub enum Event<'a> {
     },
     /// A sampler gets strategies again.
     SamplingStrategyRecovered {
+        /// How long it did not.
+        outage: Duration,
+    },
+    /// Requests on disk were found damaged. What can be told of them is counted as lost; the bytes are kept for a person to see.
+    SpoolDamaged {
+        /// The requests, as far as they can be told apart.
+        records: u64,
+        /// Their items, by their headers.
+        items: u64,
+        /// The bytes that cannot be read.
+        bytes: u64,
+    },
+    /// The disk takes no more requests for now; they stay in memory. Told once, until it recovers.
+    SpoolDegraded {
+        /// What the disk said.
+        error: &'a io::Error,
+    },
+    /// The disk takes requests again.
+    SpoolRecovered {
         /// How long it did not.
         outage: Duration,
     },

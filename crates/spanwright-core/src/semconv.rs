@@ -133,6 +133,22 @@ metrics! {
         "The spans that ended after their trace was decided about, by what that was.";
     TAIL_TRACES = "spanwright.sampler.tail.traces", Counter, "{trace}",
         "The traces that were decided about, by outcome and policy.";
+    SPOOL_BYTES = "spanwright.spool.bytes", UpDownCounter, "By",
+        "The bytes that the spool takes on disk.";
+    SPOOL_CAPACITY = "spanwright.spool.capacity", UpDownCounter, "By",
+        "The most bytes that the spool may take on disk.";
+    SPOOL_DAMAGED = "spanwright.spool.damaged", Counter, "{record}",
+        "The records that were found damaged.";
+    SPOOL_ITEMS = "spanwright.spool.items", UpDownCounter, "{item}",
+        "The items on disk that are not yet delivered.";
+    SPOOL_OLDEST_AGE = "spanwright.spool.oldest.age", Gauge, "s",
+        "How long the oldest request on disk has waited.";
+    SPOOL_REPLAYED = "spanwright.spool.replayed", Counter, "{item}",
+        "The items that were delivered from disk.";
+    SPOOL_SEGMENTS = "spanwright.spool.segments", UpDownCounter, "{segment}",
+        "The segment files.";
+    SPOOL_SYNC_DURATION = "spanwright.spool.sync.duration", Histogram, "s",
+        "The duration of making written requests durable.";
 }
 
 #[cfg(test)]

@@ -1,0 +1,468 @@
+//! A directory of segments that one process has locked: its own, or one that a dead process left.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use spanwright_core::Priority;
+
+use crate::format::{
+    ACK_LEN, ACKS, CURSOR, CURSOR_NEW, Cursor, CursorError, Damage, LOCK, Range, SEGMENT_HEADER_LEN, ack_bytes,
+    bad_name, parse_segment, read_acks, read_exact_at, segment_name, volume_name,
+};
+use crate::fs::{Fs, FsFile};
+use crate::ranges::Ranges;
+use crate::segment::{Pending, Recovered, Segment, append_all};
+
+/// How many damaged bytes a directory keeps for a person to look at. What goes beyond is counted only.
+const MAX_BAD_BYTES: u64 = 16 << 20;
+/// The size at which the file of acknowledgements is begun anew: two thousand of them.
+const MAX_ACKS_LEN: u64 = 64 << 10;
+
+/// A locked directory.
+#[derive(Debug)]
+pub(crate) struct Volume {
+    pub(crate) number: u32,
+    pub(crate) dir: PathBuf,
+    lock: Arc<dyn FsFile>,
+    pub(crate) segments: BTreeMap<u64, Segment>,
+    /// The segment that each lane writes to.
+    pub(crate) active: [Option<u64>; Priority::ALL.len()],
+    pub(crate) next_seq: u64,
+    /// Something was settled that the cursor does not know.
+    pub(crate) is_cursor_dirty: bool,
+    /// A file was made whose name is not durable yet.
+    pub(crate) is_dir_dirty: bool,
+    /// The directory was taken away under us. What is open can still be read.
+    pub(crate) is_detached: bool,
+    /// How many damaged bytes are kept in it.
+    bad_bytes: u64,
+    acks: AckLog,
+    pub(crate) cursor_file: Arc<CursorFile>,
+}
+
+/// Acknowledgements since the cursor was written. They are appended one by one, without a sync, so that they survive the end of
+/// the process; the cursor makes them survive the end of the machine.
+#[derive(Debug, Default)]
+struct AckLog {
+    file: Option<Arc<dyn FsFile>>,
+    len: u64,
+    /// Those that no durable cursor has, with the snapshot that was to be the next one then.
+    since: Vec<(u64, Range)>,
+    next_snapshot: u64,
+}
+
+/// The cursor file of a directory: written by the thread that syncs, and by one that makes room. The newest snapshot stays.
+#[derive(Debug, Default)]
+pub(crate) struct CursorFile {
+    written: Mutex<Option<u64>>,
+}
+
+/// What a cursor shall say.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) number: u64,
+    bytes: Vec<u8>,
+}
+
+/// What a directory knows to be settled.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) cursor: Cursor,
+    acks_len: u64,
+    pub(crate) is_damaged: bool,
+}
+
+/// What was found when a directory was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    pub(crate) pending: Pending,
+    pub(crate) damage: DamageTotal,
+    /// Files with a segment's name that are somebody else's, or could not be read.
+    pub(crate) foreign: u64,
+    pub(crate) unreadable: u64,
+    /// The cursor could not be read: what was delivered may be delivered again.
+    pub(crate) is_cursor_lost: bool,
+}
+
+/// What could not be read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DamageTotal {
+    /// Records, as far as they can be told apart.
+    pub records: u64,
+    /// Items, by the headers of these.
+    pub items: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl DamageTotal {
+    pub(crate) fn add(&mut self, damage: &Damage) {
+        self.records += damage.records;
+        self.items += damage.items;
+        self.bytes += damage.end - damage.at;
+    }
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    Io(io::Error),
+    /// It is of a later version of this crate.
+    Newer(u32),
+    /// It has compressed records, and this build cannot read any.
+    NeedsZstd,
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Volume {
+    /// Makes and locks a directory in `root` that nobody has.
+    pub(crate) fn create(fs: &dyn Fs, root: &Path) -> io::Result<Self> {
+        fs.create_dir(root)?;
+        let taken: Vec<String> = fs.list(root)?.into_iter().map(|entry| entry.name).collect();
+        let free = (1..=u32::MAX).filter(|number| !taken.contains(&volume_name(*number)));
+        // Another process may be at the same place. Each number that it is faster at is one attempt.
+        for number in free.take(MAX_ATTEMPTS) {
+            let dir = root.join(volume_name(number));
+            fs.create_dir(&dir)?;
+            let lock = match fs.try_lock(&dir.join(LOCK)) {
+                Ok(lock) => lock,
+                // It was made, found without a lock, and removed again.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(lock) = lock else { continue };
+            fs.sync_dir(root)?;
+            if let Some(above) = root.parent() {
+                // Best effort: what is above was there before us, or its maker has not made it durable either.
+                let _ = fs.sync_dir(above);
+            }
+            return Ok(Self::new(number, dir, lock));
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Locks the directory, if nobody has it.
+    pub(crate) fn try_lock(fs: &dyn Fs, root: &Path, number: u32) -> io::Result<Option<Self>> {
+        let dir = root.join(volume_name(number));
+        let lock = fs.try_lock(&dir.join(LOCK))?;
+        Ok(lock.map(|lock| Self::new(number, dir, lock)))
+    }
+
+    fn new(number: u32, dir: PathBuf, lock: Arc<dyn FsFile>) -> Self {
+        Self {
+            number,
+            dir,
+            lock,
+            segments: BTreeMap::new(),
+            active: [None; Priority::ALL.len()],
+            next_seq: 1,
+            is_cursor_dirty: false,
+            is_dir_dirty: false,
+            is_detached: false,
+            bad_bytes: 0,
+            acks: AckLog::default(),
+            cursor_file: Arc::default(),
+        }
+    }
+
+    /// Reads what an earlier process left in it.
+    pub(crate) fn recover(&mut self, fs: &dyn Fs) -> Result<Survey, OpenError> {
+        let mut survey = Survey::default();
+        let cursor = self.read_cursor(fs, &mut survey)?;
+        self.next_seq = cursor.next.max(1);
+        let mut settled: BTreeMap<u64, Ranges> = BTreeMap::new();
+        for range in &cursor.ranges {
+            settled.entry(range.seq).or_default().insert(range.start, range.end);
+            self.next_seq = self.next_seq.max(range.seq + 1);
+        }
+        let mut found = Vec::new();
+        for entry in fs.list(&self.dir)? {
+            if let Some(seq) = parse_segment(&entry.name).filter(|_| !entry.is_dir) {
+                found.push(seq);
+            } else if entry.name.starts_with("seg-") && entry.name.ends_with(".bad") {
+                self.bad_bytes += entry.size;
+            }
+        }
+        found.sort_unstable();
+        // Whoever made these may have died before their names were durable.
+        self.is_dir_dirty = !found.is_empty();
+        let last = found.last().copied();
+        for seq in found {
+            self.next_seq = self.next_seq.max(seq.saturating_add(1));
+            if seq < cursor.first {
+                // Settled, and its removal did not happen or was not made durable.
+                match Segment::recover(fs, &self.dir, seq, whole()) {
+                    Ok(Recovered::Segment(..) | Recovered::Empty) => remove(fs, &self.dir, seq),
+                    Ok(Recovered::Newer(version)) => return Err(OpenError::Newer(version)),
+                    Ok(Recovered::Foreign) => survey.foreign += 1,
+                    Err(_) => survey.unreadable += 1,
+                }
+                continue;
+            }
+            let known = settled.remove(&seq).unwrap_or_default();
+            match Segment::recover(fs, &self.dir, seq, known) {
+                Ok(Recovered::Segment(segment, _)) if segment.needs_zstd && !cfg!(feature = "zstd") => {
+                    return Err(OpenError::NeedsZstd);
+                }
+                Ok(Recovered::Segment(mut segment, damages)) => {
+                    for damage in &damages {
+                        survey.damage.add(damage);
+                        self.quarantine(fs, &segment.path, seq, damage);
+                        segment.settled.insert(damage.at, damage.end);
+                        // Counted once, also if this process ends before its first commit.
+                        self.settled(
+                            fs,
+                            Range {
+                                seq,
+                                start: damage.at,
+                                end: damage.end,
+                            },
+                        );
+                        if damage.is_torn && Some(seq) == last {
+                            cut(fs, &mut segment, damage.at);
+                        }
+                    }
+                    segment.read_at = segment.settled.skip(segment.read_at);
+                    survey.pending.records += segment.pending.records;
+                    survey.pending.items += segment.pending.items;
+                    self.is_cursor_dirty |= segment.is_settled();
+                    self.segments.insert(seq, *segment);
+                }
+                Ok(Recovered::Empty) => remove(fs, &self.dir, seq),
+                Ok(Recovered::Newer(version)) => return Err(OpenError::Newer(version)),
+                Ok(Recovered::Foreign) => survey.foreign += 1,
+                Err(_) => survey.unreadable += 1,
+            }
+        }
+        Ok(survey)
+    }
+
+    fn read_cursor(&mut self, fs: &dyn Fs, survey: &mut Survey) -> Result<Cursor, OpenError> {
+        let known = Known::read(fs, &self.dir)?;
+        self.acks.len = known.acks_len;
+        self.is_cursor_dirty |= known.acks_len > 0;
+        survey.is_cursor_lost = known.is_damaged;
+        Ok(known.cursor)
+    }
+
+    /// Keeps the bytes of a damage for a person to look at. Best effort: they are of no use to us.
+    pub(crate) fn quarantine(&mut self, fs: &dyn Fs, path: &Path, seq: u64, damage: &Damage) {
+        let len = damage.end - damage.at;
+        if damage.records == 0 || self.bad_bytes + len > MAX_BAD_BYTES {
+            return;
+        }
+        self.bad_bytes += len;
+        let copy = || -> io::Result<()> {
+            let mut bytes = vec![0; len as usize];
+            read_exact_at(&*fs.open(path)?, &mut bytes, damage.at)?;
+            let file = fs.create(&self.dir.join(bad_name(seq, damage.at)))?;
+            append_all(&*file, &mut [io::IoSlice::new(&bytes)])
+        };
+        let _ = copy();
+    }
+
+    /// Whether the directory is still where it was, and ours.
+    pub(crate) fn is_attached(&self) -> bool {
+        !self.is_detached && self.lock.is_at(&self.dir.join(LOCK))
+    }
+
+    /// Remembers, so that it survives the end of the process, that this stretch is settled.
+    pub(crate) fn settled(&mut self, fs: &dyn Fs, range: Range) {
+        self.is_cursor_dirty = true;
+        if self.is_detached {
+            return;
+        }
+        self.acks.since.push((self.acks.next_snapshot, range));
+        self.acks.append(fs, &self.dir, [range]);
+    }
+
+    /// What the cursor shall say now.
+    pub(crate) fn snapshot(&mut self) -> Snapshot {
+        let first = self
+            .segments
+            .values()
+            .find(|segment| !segment.is_doomed)
+            .map_or(self.next_seq, |segment| segment.seq);
+        let ranges = self.segments.range(first..).flat_map(|(seq, segment)| {
+            let seq = *seq;
+            segment
+                .settled
+                .iter()
+                .map(move |(start, end)| Range { seq, start, end })
+        });
+        let cursor = Cursor {
+            next: self.next_seq,
+            first,
+            ranges: ranges.collect(),
+        };
+        let number = self.acks.next_snapshot;
+        self.acks.next_snapshot += 1;
+        self.is_cursor_dirty = false;
+        Snapshot {
+            number,
+            bytes: cursor.to_bytes(),
+        }
+    }
+
+    /// The snapshot is durable: the acknowledgements that are in it need not be kept elsewhere.
+    pub(crate) fn snapshot_done(&mut self, fs: &dyn Fs, number: u64) {
+        self.acks.since.retain(|(snapshot, _)| *snapshot > number);
+        if self.acks.len == 0 || (!self.acks.since.is_empty() && self.acks.len < MAX_ACKS_LEN) {
+            return;
+        }
+        let file = match &self.acks.file {
+            Some(file) => Ok(Arc::clone(file)),
+            // Nobody has it open: it is from an earlier process.
+            None => fs.open_append(&self.dir.join(ACKS)),
+        };
+        if file.and_then(|file| file.set_size(0)).is_ok() {
+            self.acks.len = 0;
+            let since: Vec<Range> = self.acks.since.iter().map(|(_, range)| *range).collect();
+            self.acks.append(fs, &self.dir, since);
+        }
+    }
+}
+
+impl CursorFile {
+    /// Writes the snapshot so that after a crash there is the old cursor or the new one. An older one than was written does nothing.
+    pub(crate) fn write(&self, fs: &dyn Fs, dir: &Path, snapshot: &Snapshot) -> io::Result<()> {
+        let mut written = self.written.lock();
+        if written.is_some_and(|written| written >= snapshot.number) {
+            return Ok(());
+        }
+        write_cursor(fs, dir, &snapshot.bytes)?;
+        *written = Some(snapshot.number);
+        Ok(())
+    }
+}
+
+impl Known {
+    pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Self, OpenError> {
+        let mut known = Self::default();
+        match read_all(fs, &dir.join(CURSOR))?.map(|bytes| Cursor::parse(&bytes)) {
+            None => {}
+            Some(Ok(cursor)) => known.cursor = cursor,
+            Some(Err(CursorError::Newer { version })) => return Err(OpenError::Newer(version)),
+            Some(Err(CursorError::Damaged)) => known.is_damaged = true,
+        }
+        if let Some(acks) = read_all(fs, &dir.join(ACKS))? {
+            known.acks_len = acks.len() as u64;
+            known.cursor.ranges.extend(read_acks(&acks));
+        }
+        Ok(known)
+    }
+
+    /// What is settled of one segment.
+    pub(crate) fn settled(&self, seq: u64) -> Ranges {
+        if seq < self.cursor.first {
+            return whole();
+        }
+        let mut ranges = Ranges::default();
+        for range in self.cursor.ranges.iter().filter(|range| range.seq == seq) {
+            ranges.insert(range.start, range.end);
+        }
+        ranges
+    }
+}
+
+impl AckLog {
+    /// Without success an acknowledgement is only less well kept: the next cursor has it.
+    fn append(&mut self, fs: &dyn Fs, dir: &Path, ranges: impl IntoIterator<Item = Range>) {
+        if self.file.is_none() {
+            self.file = fs.open_append(&dir.join(ACKS)).ok();
+        }
+        let Some(file) = &self.file else { return };
+        // Entries are read at multiples of their length: whatever an interrupted write left is cut.
+        let whole = self.len / ACK_LEN as u64 * ACK_LEN as u64;
+        if whole != self.len && file.set_size(whole).is_err() {
+            return;
+        }
+        self.len = whole;
+        for range in ranges {
+            let bytes = ack_bytes(range);
+            if append_all(&**file, &mut [io::IoSlice::new(&bytes)]).is_err() {
+                self.len = file.size().unwrap_or(self.len + 1);
+                return;
+            }
+            self.len += ACK_LEN as u64;
+        }
+    }
+}
+
+fn write_cursor(fs: &dyn Fs, dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = dir.join(CURSOR_NEW);
+    let file = match fs.create(&new) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // An attempt that was cut short left it.
+            fs.remove_file(&new)?;
+            fs.create(&new)?
+        }
+        other => other?,
+    };
+    append_all(&*file, &mut [io::IoSlice::new(bytes)])?;
+    file.sync()?;
+    fs.rename(&new, &dir.join(CURSOR))?;
+    fs.sync_dir(dir)
+}
+
+/// Takes an emptied directory away. What is not ours in it keeps it.
+pub(crate) fn remove_volume(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+    // Without the cursor the segments would be pending again: their removal has to last before its own.
+    fs.sync_dir(dir)?;
+    for name in [CURSOR_NEW, CURSOR, ACKS, LOCK] {
+        match fs.remove_file(&dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs.remove_dir(dir)
+}
+
+/// Whether there is anything in a directory for somebody to take over.
+pub(crate) fn has_segments(fs: &dyn Fs, root: &Path, number: u32) -> io::Result<bool> {
+    let entries = fs.list(&root.join(volume_name(number)))?;
+    Ok(entries.iter().any(|entry| parse_segment(&entry.name).is_some()))
+}
+
+fn remove(fs: &dyn Fs, dir: &Path, seq: u64) {
+    // What cannot be removed now is met again at the next start.
+    let _ = fs.remove_file(&dir.join(segment_name(seq)));
+}
+
+/// Takes a torn tail off.
+fn cut(fs: &dyn Fs, segment: &mut Segment, at: u64) {
+    if fs.open_append(&segment.path).and_then(|file| file.set_size(at)).is_ok() {
+        segment.size = at;
+    }
+    segment.len = at.max(SEGMENT_HEADER_LEN);
+}
+
+fn whole() -> Ranges {
+    let mut ranges = Ranges::default();
+    ranges.insert(0, u64::MAX);
+    ranges
+}
+
+fn read_all(fs: &dyn Fs, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match fs.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = vec![0; file.size()?.min(MAX_SMALL_FILE) as usize];
+    read_exact_at(&*file, &mut bytes, 0)?;
+    Ok(Some(bytes))
+}
+
+const MAX_ATTEMPTS: usize = 1000;
+/// More than a cursor or a file of acknowledgements ever has.
+const MAX_SMALL_FILE: u64 = 64 << 20;
