@@ -1,0 +1,43 @@
+//! What the tests on the machine's own disk share.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use spanwright_core::{EncodedBatch, Priority};
+
+/// A directory for one test, empty at its beginning and gone after its end.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("spool-{name}-{}", std::process::id()));
+        _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A batch whose payload tells which one it is, and whether it is whole.
+pub(crate) fn batch(id: u64) -> EncodedBatch {
+    let head = Bytes::from(id.to_le_bytes().to_vec());
+    let body = Bytes::from(vec![id as u8; 500 + (id % 31) as usize * 40]);
+    EncodedBatch::new([head, body], 1 + (id % 9) as usize, Priority::Normal)
+}
+
+pub(crate) fn id_of(found: &EncodedBatch) -> u64 {
+    let bytes = found.to_bytes();
+    let id = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    assert_eq!(bytes, batch(id).to_bytes(), "a wrong payload");
+    assert_eq!(found.item_count(), batch(id).item_count());
+    id
+}
