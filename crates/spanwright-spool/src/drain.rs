@@ -10,13 +10,14 @@ use spanwright_core::BuildError;
 /// items a second are taken from the spool, so that a receiver that has just come back is not knocked down again.
 ///
 /// ```
-/// use std::time::Instant;
+/// use std::time::Duration;
 /// use spanwright_core::{Clock, ManualClock};
 /// use spanwright_spool::{DrainPace, Permit};
 ///
 /// let (clock, mut pace) = (ManualClock::new(), DrainPace::default());
 /// assert_eq!(pace.poll(clock.now(), false), Permit::Now);
 /// pace.replayed(clock.now(), 512);
+/// clock.advance(Duration::from_millis(100));
 /// assert_eq!(pace.poll(clock.now(), true), Permit::AfterLive);
 /// (0..3).for_each(|_| pace.live_sent());
 /// assert_eq!(pace.poll(clock.now(), true), Permit::Now);

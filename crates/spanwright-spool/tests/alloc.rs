@@ -7,7 +7,7 @@ use std::sync::Arc;
 use spanwright_core::SystemClock;
 use spanwright_spool::{DiskFs, Log, Now, SpoolConfig};
 use spanwright_testing::{CountingAllocator, allocations};
-use support::{Scratch, batch};
+use support::{Scratch, batch, id_of};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -25,4 +25,6 @@ fn a_write_allocates_nothing_in_steady_state() {
         }
     });
     assert_eq!(asked.count, 0, "{asked:?}");
+    let first = log.claim(now()).expect("the first");
+    assert_eq!(id_of(&first.batch), 0);
 }

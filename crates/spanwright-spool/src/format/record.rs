@@ -42,7 +42,7 @@ impl Kind {
     }
 
     pub(crate) fn from_byte(byte: u8) -> Option<Self> {
-        (byte & !(HIGH | ZSTD) == REQUEST).then(|| Self {
+        (byte & !(HIGH | ZSTD) == REQUEST).then_some(Self {
             priority: if byte & HIGH == 0 {
                 Priority::Normal
             } else {

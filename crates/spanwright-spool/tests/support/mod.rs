@@ -1,4 +1,9 @@
 //! What the tests on the machine's own disk share.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "part of tests, each of which uses its share; the lints see neither"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -278,7 +278,13 @@ impl Model {
 
     fn begin(&mut self) {
         let now = self.bench.now();
+        let is_idle = self.begun.is_none() && self.run.is_none();
         let Some(commit) = self.bench.log.poll(now) else {
+            // Nothing is due: then nothing is at risk that is older than the interval.
+            let (interval, durable) = (self.bench.config.sync_interval(), self.bench.log.durable());
+            let mut own = self.known.values().filter(|known| known.number > durable);
+            let is_young = own.all(|known| now.instant - known.written < interval);
+            assert!(is_young || !is_idle || self.is_faulty);
             return;
         };
         self.begun = Some(commit);
