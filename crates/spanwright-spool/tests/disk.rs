@@ -2,10 +2,37 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use spanwright_spool::{RefusedReason, Spool, SpoolConfig};
+use parking_lot::Mutex;
+use spanwright_core::semconv::{self, Metric};
+use spanwright_core::{Event, Observer};
+use spanwright_spool::{Claim, RefusedReason, Spool, SpoolConfig};
 use support::{Scratch, batch, id_of};
+
+/// What an observer was told, in words.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Observer for Heard {
+    fn count(&self, metric: &'static Metric, _: i64, _: &[(&'static str, &str)]) {
+        self.0.lock().push(metric.name.to_owned());
+    }
+
+    fn record(&self, metric: &'static Metric, _: f64, _: &[(&'static str, &str)]) {
+        self.0.lock().push(metric.name.to_owned());
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let word = match event {
+            Event::SpoolDegraded { .. } => "degraded",
+            Event::SpoolRecovered { .. } => "recovered",
+            _ => "something else",
+        };
+        self.0.lock().push(word.to_owned());
+    }
+}
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -99,7 +126,9 @@ fn a_directory_that_is_removed_is_noticed_and_made_again() {
     let scratch = Scratch::new("removed");
     let directory = scratch.path().join("spool");
     let config = SpoolConfig::new(&directory).with_retry_interval(Duration::from_millis(10));
-    let spool = Spool::builder("").with_config(config).spawn().unwrap();
+    let heard = Arc::new(Heard::default());
+    let builder = Spool::builder("").with_config(config).with_observer(heard.clone());
+    let spool = builder.spawn().unwrap();
     spool.write(batch(1)).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     let refused = spool.write(batch(2)).unwrap_err();
@@ -109,4 +138,23 @@ fn a_directory_that_is_removed_is_noticed_and_made_again() {
     }
     assert!(directory.is_dir());
     spool.stats().ledger().check().unwrap();
+    // What was written before is not durable, and nobody says that it is; it can still be read.
+    assert_eq!(spool.flush(Duration::from_millis(50)).unwrap_err().requests(), 2);
+    assert_eq!(spool.claim().map(|claim| id_of(claim.batch())), Some(1));
+    std::iter::from_fn(|| spool.claim()).for_each(Claim::ack);
+    assert_eq!(spool.shutdown(PATIENCE).unwrap().acked, 2 + 3);
+    let told = heard.0.lock();
+    let place = |what: &str| {
+        told.iter()
+            .position(|told| told == what)
+            .unwrap_or_else(|| panic!("{what}: {told:?}"))
+    };
+    assert!(place("degraded") < place("recovered"));
+    for metric in [
+        &semconv::SPOOL_CAPACITY,
+        &semconv::SPOOL_ITEMS,
+        &semconv::SPOOL_SYNC_DURATION,
+    ] {
+        place(metric.name);
+    }
 }

@@ -174,8 +174,10 @@ impl Log {
 
     /// The reader has passed what stands at `position`, unless it came back for it.
     fn advance(&mut self, position: Position, end: u64, time: u64) {
-        let volume = self.volumes.get_mut(&position.volume);
-        let Some(segment) = volume.and_then(|volume| volume.segments.get_mut(&position.seq)) else {
+        let Some(volume) = self.volumes.get_mut(&position.volume) else {
+            return;
+        };
+        let Some(segment) = volume.segments.get_mut(&position.seq) else {
             return;
         };
         if segment.read_at == position.at {
@@ -185,7 +187,8 @@ impl Log {
             if time > segment.order() {
                 segment.head_time = Some(time);
             }
-            if segment.is_read() && segment.is_sealed && segment.synced >= segment.len {
+            // A file that was taken away cannot be opened again, should somebody give back what was read of it.
+            if segment.is_read() && segment.is_sealed && segment.synced >= segment.len && !volume.is_detached {
                 segment.file = None;
             }
         }
@@ -214,6 +217,10 @@ impl Log {
     /// Passes over what was whole when it was written or found, and is not any more. Its items stay pending until everything else in
     /// the segment is settled: what is left in the books then is what was lost, whatever a damaged header says.
     fn pass_damage(&mut self, now: Now, position: Position, damage: &Damage) {
+        let damage = &Damage {
+            end: self.reach(position, damage.end),
+            ..*damage
+        };
         let fs = Arc::clone(&self.fs);
         if let Some(volume) = self.volumes.get_mut(&position.volume)
             && let Some(path) = volume.segments.get(&position.seq).map(|segment| segment.path.clone())
@@ -226,6 +233,18 @@ impl Log {
             bytes: damage.end - damage.at,
         });
         self.settle(now.instant, position, damage.end, 0, 0);
+    }
+
+    /// How far damage from `position` on goes at most: what somebody has in hand, or gave back, has an end of its own to come to.
+    fn reach(&self, position: Position, end: u64) -> u64 {
+        let behind = Position {
+            at: position.at + 1,
+            ..position
+        };
+        let last = Position { at: end, ..position };
+        let claimed = self.claims.range(behind..last).next().map(|(other, _)| other.at);
+        let returned = self.released.range(behind..last).next().map(|other| other.at);
+        claimed.into_iter().chain(returned).fold(end, u64::min)
     }
 
     fn read_failed(&mut self, now: Now, position: Position, error: &io::Error) {

@@ -138,6 +138,26 @@ fn two_damaged_records_in_a_row_and_a_destroyed_header_cost_only_themselves() {
 }
 
 #[test]
+fn damage_under_a_claim_is_no_affair_of_whoever_has_it() {
+    let (bench, path, places) = segment();
+    let mut bench = Bench::on(bench.fs.fork(), config()).unwrap();
+    let claims: Vec<_> = (0..3).map(|_| bench.claim().unwrap().1).collect();
+    assert!(bench.log.release(bench.now(), claims[0].id));
+    let mut content = bench.fs.content(&path).unwrap();
+    content[places[0].0..places[3].0].fill(0xee);
+    bench.fs.put(&path, &content).unwrap();
+    while let Some((_, record)) = bench.claim() {
+        bench.ack(&record);
+    }
+    bench.ack(&claims[1]);
+    assert!(bench.log.release(bench.now(), claims[2].id));
+    assert!(bench.claim().is_none());
+    let stats = bench.log.stats(bench.now());
+    assert_eq!((stats.acked, stats.pending), (11 + 13 + 14, 0));
+    assert_eq!(stats.lost[LossReason::Corrupt], 10 + 12);
+}
+
+#[test]
 fn damaged_bytes_are_kept_for_a_person_to_see() {
     let (bench, path, places) = segment();
     let fs = bench.fs.fork();

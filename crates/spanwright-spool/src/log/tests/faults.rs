@@ -99,6 +99,25 @@ fn a_full_disk_is_waited_for_and_deliveries_free_it() {
 }
 
 #[test]
+fn nothing_is_removed_that_no_durable_cursor_says_is_settled() {
+    for operation in [Operation::Rename, Operation::SyncDir, Operation::Sync] {
+        let mut bench = Bench::new(config());
+        bench.fill(0..100);
+        bench.flush();
+        while let Some((_, record)) = bench.claim() {
+            bench.ack(&record);
+        }
+        let before = bench.segments();
+        bench.fs.inject(operation, Fault::Error(ErrorKind::Other), 1);
+        bench.flush();
+        assert_eq!(bench.segments(), before, "{operation:?}");
+        bench.advance(Duration::from_secs(10));
+        bench.poll();
+        assert!(bench.segments().len() < before.len(), "{operation:?}");
+    }
+}
+
+#[test]
 fn a_failed_sync_is_not_repeated_and_nothing_of_it_counts_as_durable() {
     let mut bench = Bench::new(config());
     bench.write(0).unwrap();
