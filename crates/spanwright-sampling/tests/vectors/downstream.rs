@@ -65,17 +65,23 @@ const ROWS: &[Row] = &[
 ];
 
 fn trace(id: &str) -> TraceId {
-    TraceId::from_hex(id).unwrap()
+    TraceId::from_hex(id).expect("as the vectors have it")
 }
 
 #[test]
 fn thresholds_rise_to_the_same_or_by_the_same() {
     for (id, share, digits, ot, equalized, proportional) in ROWS {
-        let precision = Precision::new(*digits).unwrap();
+        let precision = Precision::new(*digits).expect("as the vectors have it");
         let share = number(share);
         let stages = [
-            (Downstream::equalizing(share).unwrap(), equalized),
-            (Downstream::proportional(share).unwrap(), proportional),
+            (
+                Downstream::equalizing(share).expect("as the vectors have it"),
+                equalized,
+            ),
+            (
+                Downstream::proportional(share).expect("as the vectors have it"),
+                proportional,
+            ),
         ];
         for (stage, expected) in stages {
             let ot = Some(*ot).filter(|ot| !ot.is_empty());
@@ -107,8 +113,8 @@ fn what_is_not_certain_does_not_pass() {
     ];
     for (id, ot, fault) in rows {
         for stage in [
-            Downstream::equalizing(1.0).unwrap(),
-            Downstream::proportional(1.0).unwrap(),
+            Downstream::equalizing(1.0).expect("as the vectors have it"),
+            Downstream::proportional(1.0).expect("as the vectors have it"),
         ] {
             let ot = Some(ot).filter(|ot| !ot.is_empty());
             let decision = stage.decide(id, ot);
@@ -127,12 +133,16 @@ fn what_is_not_certain_does_not_pass() {
             );
         }
     }
-    let unchecked = Downstream::equalizing(0.5).unwrap().with_fail_closed(false);
+    let unchecked = Downstream::equalizing(0.5)
+        .expect("as the vectors have it")
+        .with_fail_closed(false);
     assert_eq!(
         unchecked.decide(TraceId::INVALID, Some("th:c")).threshold,
         Threshold::parse("c")
     );
-    let unlikely = Downstream::equalizing(0.01).unwrap().with_fail_closed(false);
+    let unlikely = Downstream::equalizing(0.01)
+        .expect("as the vectors have it")
+        .with_fail_closed(false);
     assert!(!unlikely.decide(trace(HALF), Some("rv:40000000000000;th:8")).is_kept);
 }
 

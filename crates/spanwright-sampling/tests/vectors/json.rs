@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// The rows of a table, at a path like `D_decision/sample`.
 pub(crate) fn rows(path: &str) -> Vec<Value> {
-    let tables: Value = serde_json::from_str(include_str!("sampling.json")).unwrap();
+    let tables: Value = serde_json::from_str(include_str!("sampling.json")).expect("as the vectors have it");
     let rows = tables
         .pointer(&format!("/{path}"))
         .unwrap_or_else(|| panic!("no {path}"));
@@ -36,9 +36,9 @@ pub(crate) fn number(text: &str) -> f64 {
     let Some(digits) = text.strip_prefix("0x") else {
         return text.parse().unwrap_or_else(|_| panic!("number {text}"));
     };
-    let (mantissa, exponent) = digits.split_once('p').unwrap();
+    let (mantissa, exponent) = digits.split_once('p').expect("as the vectors have it");
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let bits = u64::from_str_radix(&format!("{whole}{fraction}"), 16).unwrap();
-    let exponent: i32 = exponent.parse().unwrap();
+    let bits = u64::from_str_radix(&format!("{whole}{fraction}"), 16).expect("as the vectors have it");
+    let exponent: i32 = exponent.parse().expect("as the vectors have it");
     bits as f64 * 2_f64.powi(exponent - 4 * fraction.len() as i32)
 }

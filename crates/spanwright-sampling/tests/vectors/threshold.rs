@@ -10,7 +10,8 @@ fn exact(probability: f64) -> Threshold {
 }
 
 fn rounded(probability: f64, digits: usize) -> String {
-    let precision = Precision::new(u8::try_from(digits).unwrap()).unwrap();
+    let precision =
+        Precision::new(u8::try_from(digits).expect("as the vectors have it")).expect("as the vectors have it");
     exact(probability).with_precision(precision).to_string()
 }
 
@@ -21,10 +22,10 @@ fn close(value: f64, expected: f64) -> bool {
 #[test]
 fn one_in_n_is_as_in_the_specification() {
     for row in rows("A_spec_one_in_n/rows") {
-        let digits = usize::try_from(integer(&row, "precision")).unwrap();
+        let digits = usize::try_from(integer(&row, "precision")).expect("as the vectors have it");
         let th = rounded(1.0 / float(&row, "n"), digits);
         assert_eq!(th, text(&row, "th"), "{row}");
-        let threshold = Threshold::parse(&th).unwrap();
+        let threshold = Threshold::parse(&th).expect("as the vectors have it");
         assert!(close(threshold.probability(), float(&row, "actual_p")), "{row}");
         assert!(
             close(threshold.adjusted_count(), float(&row, "adjusted_count")),
@@ -49,7 +50,7 @@ fn every_digit_of_a_probability_counts() {
 #[test]
 fn what_is_no_probability_has_no_threshold() {
     for p in rows("B_full_precision/rejected") {
-        let p = p.as_str().unwrap();
+        let p = p.as_str().expect("as the vectors have it");
         let probability = number(p);
         assert_eq!(Threshold::from_probability(probability), None, "{p}");
         // As a sampler's ratio, what is too small to have a threshold is no mistake, and wants no span.
@@ -148,7 +149,7 @@ fn rounding_carries_into_digits_that_do_not_count() {
 #[test]
 fn a_th_says_how_much_is_kept() {
     for row in rows("D_decision/th_to_p") {
-        let threshold = Threshold::parse(text(&row, "th")).unwrap();
+        let threshold = Threshold::parse(text(&row, "th")).expect("as the vectors have it");
         assert!(close(threshold.probability(), float(&row, "p")), "{row}");
         assert!(
             close(threshold.adjusted_count(), float(&row, "adjusted_count")),
@@ -156,11 +157,13 @@ fn a_th_says_how_much_is_kept() {
         );
     }
     for row in rows("D_decision/greater") {
-        let [greater, less] = [0, 1].map(|at| Threshold::parse(row[at].as_str().unwrap()).unwrap());
+        let [greater, less] = [0, 1].map(|at| {
+            Threshold::parse(row[at].as_str().expect("as the vectors have it")).expect("as the vectors have it")
+        });
         assert!(greater > less, "{row}");
     }
     // java-contrib `ConsistentSamplingUtilTest`.
-    let last = Threshold::from_bits((1 << 56) - 1).unwrap();
+    let last = Threshold::from_bits((1 << 56) - 1).expect("as the vectors have it");
     assert_eq!(last.adjusted_count(), 2_f64.powi(56));
     assert_eq!(Threshold::from_bits(1 << 56), None);
 }
@@ -168,11 +171,15 @@ fn a_th_says_how_much_is_kept() {
 #[test]
 fn a_randomness_is_kept_from_the_threshold_upwards() {
     for row in rows("D_decision/sample") {
-        let randomness = Randomness::parse(text(&row, "r")).unwrap();
-        let threshold = Threshold::parse(text(&row, "th")).unwrap();
-        assert_eq!(threshold.keeps(randomness), row["keep"].as_bool().unwrap(), "{row}");
+        let randomness = Randomness::parse(text(&row, "r")).expect("as the vectors have it");
+        let threshold = Threshold::parse(text(&row, "th")).expect("as the vectors have it");
+        assert_eq!(
+            threshold.keeps(randomness),
+            row["keep"].as_bool().expect("as the vectors have it"),
+            "{row}"
+        );
         if let Some(trace_id) = row["trace_id"].as_str() {
-            let trace_id = TraceId::from_hex(trace_id).unwrap();
+            let trace_id = TraceId::from_hex(trace_id).expect("as the vectors have it");
             assert_eq!(Randomness::of_trace_id(trace_id), randomness, "{row}");
         }
     }
@@ -222,7 +229,13 @@ fn a_trace_and_a_rate_mean_what_they_mean_to_datadog() {
         }
     }
     for (rate, th) in DATADOG_RATES {
-        assert_eq!(Threshold::of_datadog_rate(*rate).unwrap().to_string(), *th, "{rate}");
+        assert_eq!(
+            Threshold::of_datadog_rate(*rate)
+                .expect("as the vectors have it")
+                .to_string(),
+            *th,
+            "{rate}"
+        );
     }
     for rate in [0.0, -0.1, 1.1, f64::NAN, 4e-7] {
         assert_eq!(Threshold::of_datadog_rate(rate), None, "{rate}");

@@ -11,7 +11,7 @@ fn parsed(value: &str) -> OtelTraceState<'_> {
 #[test]
 fn the_collectors_good_and_bad_values() {
     for value in rows("E_ot_parse/ok") {
-        let value = value.as_str().unwrap();
+        let value = value.as_str().expect("as the vectors have it");
         let others = value
             .split(';')
             .filter(|member| !member.starts_with("th:") && !member.starts_with("rv:"));
@@ -19,7 +19,7 @@ fn the_collectors_good_and_bad_values() {
     }
     for table in ["E_ot_parse/err_syntax", "E_ot_parse/err_size"] {
         for value in rows(table) {
-            let value = value.as_str().unwrap();
+            let value = value.as_str().expect("as the vectors have it");
             assert!(OtelTraceState::parse(value).is_err(), "{value:?}");
         }
     }
@@ -205,14 +205,18 @@ fn a_threshold_only_rises() {
     for row in rows("E_ot_parse/update") {
         let ot = Some(text(&row, "ot")).filter(|value| !value.is_empty());
         let incoming = ot.and_then(|value| parsed(value).threshold);
-        let wanted = Threshold::from_probability(number(text(&row, "p"))).unwrap();
+        let wanted = Threshold::from_probability(number(text(&row, "p"))).expect("as the vectors have it");
         let outgoing = incoming.unwrap_or_default().max(wanted);
         assert_eq!(parsed(text(&row, "out")).threshold, Some(outgoing), "{row}");
         if let Some(count) = row["out_count"].as_f64() {
             assert_eq!(outgoing.adjusted_count(), count, "{row}");
         }
         if row["count"].as_f64().is_some_and(|count| count > 0.0) {
-            assert_eq!(incoming.unwrap().adjusted_count(), float(&row, "count"), "{row}");
+            assert_eq!(
+                incoming.expect("as the vectors have it").adjusted_count(),
+                float(&row, "count"),
+                "{row}"
+            );
         }
     }
 }

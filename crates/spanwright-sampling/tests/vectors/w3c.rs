@@ -73,7 +73,7 @@ fn the_members_of_others_go_on_in_their_order() {
 fn every_character_that_may_be_in_a_value_goes_on() {
     let key = "abcdefghijklmnopqrstuvwxyz0123456789_-*/@a";
     let characters: String = (' '..='~').filter(|letter| !",=".contains(*letter)).collect();
-    let state = TraceState::from_key_value([(key, characters.trim())]).unwrap();
+    let state = TraceState::from_key_value([(key, characters.trim())]).expect("as the vectors have it");
     let header = state.header();
     assert_eq!(goes_on(&header, false), header);
     assert_eq!(goes_on(&header, true), format!("ot=th:0,{header}"));
