@@ -26,6 +26,8 @@ pub(super) struct Controller {
     credit: f64,
     /// What pressure leaves of the target.
     ease: f64,
+    /// The target per second that the plan is made for.
+    target: Option<f64>,
     /// The longest time between two ticks of late, in seconds.
     interval: f64,
     /// Whether everything is kept that is offered.
@@ -112,6 +114,7 @@ impl Controller {
             carried: Reading::default(),
             credit: 0.0,
             ease: 1.0,
+            target: None,
             interval: GRAIN,
             is_saturated: false,
             plan: Plan {
@@ -148,8 +151,8 @@ impl Controller {
         self.interval += (GRAIN - self.interval) * (seconds / MAX_INTERVAL).min(1.0);
         self.interval = self.interval.max(seconds.min(MAX_INTERVAL));
 
-        self.follow_pressure(seconds, pressure);
         self.settle(seconds, reading.expected);
+        self.follow_pressure(seconds, pressure);
         self.recent.add(now, reading.expected);
         if reading.offered > 0.0 {
             // A hundred spans say enough of a mean.
@@ -169,21 +172,13 @@ impl Controller {
     }
 
     /// Another goal, from the next tick on.
-    pub(super) fn set_goal(&mut self, goal: Goal) {
-        if let (Some(old), Some(new)) = (self.goal.per_second, goal.per_second) {
-            // In seconds of the target it stays what it was.
-            self.credit *= new / old;
-        }
+    pub(super) const fn set_goal(&mut self, goal: Goal) {
         self.goal = goal;
     }
 
     /// The rate of what is wanted, per second.
     pub(super) fn rate(&self) -> f64 {
         self.history.rate()
-    }
-
-    fn target(&self) -> Option<f64> {
-        self.goal.per_second.map(|target| target * self.ease)
     }
 
     /// Down at once, up slowly.
@@ -193,9 +188,9 @@ impl Controller {
         self.ease = allowed.min(risen);
     }
 
-    /// Adds what should have been kept to the credit, and takes off what was.
+    /// Adds what should have been kept by the plan to the credit, and takes off what was.
     fn settle(&mut self, seconds: f64, expected: f64) {
-        let Some(target) = self.target() else { return };
+        let Some(target) = self.target else { return };
         let arrivals = CREDIT_ARRIVALS / self.history.rate().max(f64::MIN_POSITIVE);
         let limit = target * self.goal.max_credit.max(arrivals.min(MAX_CREDIT_SECONDS));
         let most = if self.is_saturated {
@@ -209,13 +204,19 @@ impl Controller {
     }
 
     fn make_plan(&mut self, rate: f64, dispersion: f64) {
+        let target = self.goal.per_second.map(|target| target * self.ease);
+        if let (Some(old), Some(new)) = (self.target, target) {
+            // In seconds of the target it stays what it was.
+            self.credit *= new / old;
+        }
+        self.target = target;
         let mut factor: f64 = 1.0;
         if let Some(ratio) = self.goal.ratio {
             // Of what is offered; of what is wanted it is more.
             factor = factor.min(ratio * self.ease / self.plan.mean_wanted);
         }
         let share = factor;
-        if let Some(target) = self.target() {
+        if let Some(target) = target {
             let correction = (self.credit / (target * HORIZON)).clamp(-MAX_CORRECTION, MAX_CORRECTION);
             factor = factor.min(target * (1.0 + correction) / rate);
         }
@@ -228,7 +229,7 @@ impl Controller {
     /// What may come before somebody looks: about what is expected until the next tick and some more by chance, but less where
     /// little is known yet, or where it would cost much of the target if it were wrong.
     fn quota(&self, rate: f64, dispersion: f64) -> f64 {
-        let Some(target) = self.target() else {
+        let Some(target) = self.target else {
             return f64::INFINITY;
         };
         let mean = rate * self.interval;

@@ -1,4 +1,4 @@
-//! Arrivals of every kind, by a seed, two milliseconds at a time.
+//! Arrivals of every kind, by a seed, four milliseconds at a time.
 
 use fastrand::Rng;
 
@@ -23,7 +23,7 @@ pub(super) struct Arrivals {
 }
 
 /// In milliseconds.
-pub(super) const SLOT: u64 = 2;
+pub(super) const SLOT: u64 = 4;
 const CLUMP_SLOTS: usize = (20 / SLOT) as usize;
 
 impl Arrivals {
