@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::sample::Sample;
 use crate::settings::Settings;
-use crate::{encode, end_to_end, feed, on_end, outage};
+use crate::{encode, end_to_end, feed, on_end, outage, sampling, tail};
 
 /// Why a sample could not be taken, in words.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -18,9 +18,11 @@ const MEASUREMENTS: &[Scenario] = &[
     ("feed", feed::run),
     ("on_end", on_end::run),
     ("outage", outage::run),
+    ("sample", sampling::time),
+    ("tail", tail::run),
 ];
 
-const ALLOCATIONS: &[Scenario] = &[("encode", encode::allocations)];
+const ALLOCATIONS: &[Scenario] = &[("encode", encode::allocations), ("sample", sampling::allocations)];
 
 /// `spanwright-bench`: takes a sample of the scenario that the first argument names.
 pub fn measure(arguments: impl Iterator<Item = String>) -> ExitCode {

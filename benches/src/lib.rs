@@ -12,7 +12,7 @@
 //!
 //! | for | module |
 //! |---|---|
-//! | what is measured | `end_to_end`, `feed`, `on_end`, `encode`, `outage` |
+//! | what is measured | `end_to_end`, `feed`, `on_end`, `encode`, `outage`, `sampling`, `tail` |
 //! | what it is measured on | `pipelines`: ours, the stock one, and one that drops each span at once; `sink` where there is no receiver |
 //! | what makes the spans | `load` |
 //! | what reads the clocks and the memory | `measure` |
@@ -32,7 +32,9 @@ mod on_end;
 mod outage;
 mod pipelines;
 mod sample;
+mod sampling;
 mod settings;
 mod sink;
+mod tail;
 
 pub use self::command::{count_allocations, measure};

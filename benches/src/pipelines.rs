@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{
 };
 use spanwright_batching::{BatchConfig, BatchSpanProcessor};
 use spanwright_otlp::{Compression, GrpcExporter, SpanEncoder};
+use spanwright_sampling::{TailPolicy, TailSampler};
 use spanwright_testing::Discard;
 use tokio::runtime::Runtime;
 
@@ -54,6 +55,15 @@ impl Pipeline {
         let builder = BatchSpanProcessor::builder(SpanEncoder::builder().build())
             .with_config(config)
             .with_resource_hook(SpanEncoder::set_resource);
+        let builder = if settings.holds_traces {
+            // Everything is kept in the end, which is what costs most.
+            let tail = TailSampler::builder()
+                .with_policy(TailPolicy::errors())
+                .with_policy(TailPolicy::probability(1.0));
+            builder.with_tail(Arc::new(tail.build()?))
+        } else {
+            builder
+        };
         let builder = match &settings.endpoint {
             Some(endpoint) => builder.with_exporter("receiver", exporter(endpoint, settings.is_gzip)?),
             None => builder.with_exporter("sink", Sink),

@@ -12,8 +12,8 @@ use opentelemetry::{Context, KeyValue, TraceId};
 use opentelemetry_sdk::trace::{Sampler as StockSampler, SamplingDecision, SamplingResult, ShouldSample};
 use spanwright_core::{Clock, SystemClock};
 use spanwright_sampling::{
-    AdaptiveSampler, CompositeSampler, ConsistentProbability, ParentThreshold, PerKeySampler, Predicate, Probability, Rule,
-    RuleBased,
+    AdaptiveSampler, CompositeSampler, ConsistentProbability, ParentThreshold, PerKeySampler, Predicate, Probability,
+    Rule, RuleBased, SpanKey,
 };
 
 use crate::command::Failure;
@@ -21,7 +21,7 @@ use crate::measure::thread_cpu;
 use crate::sample::Sample;
 use crate::settings::{Settings, Side};
 
-/// Decisions between two looks at whether there are enough.
+/// Spans that are decided about again and again; they are made before.
 const BATCH: usize = 512;
 
 /// Batches that are not timed, and for an adaptive sampler a second that it does not see again.
@@ -76,7 +76,7 @@ pub(crate) fn time(settings: &Settings) -> Result<Sample, Failure> {
 /// How often it asks for memory. Under [`CountingAllocator`](spanwright_testing::CountingAllocator) only.
 pub(crate) fn allocations(settings: &Settings) -> Result<Sample, Failure> {
     let sampler = sampler(settings)?;
-    let mut spans = Spans::new(settings.case, 1);
+    let spans = Spans::new(settings.case, 1);
     spans.decide(&*sampler);
     let mut count = 0;
     for _ in 0..settings.batches {
@@ -103,7 +103,12 @@ fn ours(case: Case) -> Result<Box<dyn ShouldSample>, Failure> {
         Case::Probability => Box::new(ConsistentProbability::of(RARE)?),
         Case::Adaptive => Box::new(AdaptiveSampler::builder().target_per_second(1.0).spawn()?),
         Case::Rules => Box::new(CompositeSampler::new(ParentThreshold::new(rules()?))),
-        Case::Keys => Box::new(PerKeySampler::builder().target_per_second(1.0).spawn()?),
+        Case::Keys => Box::new(
+            PerKeySampler::builder()
+                .key(SpanKey::span_name())
+                .target_per_second(1.0)
+                .spawn()?,
+        ),
         Case::Root | Case::Child => Box::new(ConsistentProbability::of(0.9999)?),
     })
 }
@@ -125,7 +130,7 @@ fn application_thread(
     settings: &Settings,
     number: u64,
 ) -> (Duration, Duration, usize) {
-    let mut spans = Spans::new(settings.case, number + 1);
+    let spans = Spans::new(settings.case, number + 1);
     (0..WARM_UP).for_each(|_| _ = spans.decide(sampler));
     barrier.wait();
     let (wall, cpu): (Instant, _) = (SystemClock.now(), thread_cpu());
@@ -135,7 +140,7 @@ fn application_thread(
 
 /// Spans that are about to start.
 struct Spans {
-    ids: Ids,
+    ids: Vec<TraceId>,
     parent: Option<Context>,
     names: Vec<String>,
     attributes: [KeyValue; 3],
@@ -147,8 +152,9 @@ impl Spans {
             Case::Keys => (0..1000).map(|route| format!("GET /api/v1/resource-{route}")).collect(),
             _ => vec!["GET /api/v9/orders/{id}".to_owned()],
         };
+        let mut ids = Ids(seed);
         Self {
-            ids: Ids(seed),
+            ids: (0..BATCH).map(|_| TraceId::from(ids.next())).collect(),
             parent: (case == Case::Child).then(sampled_parent),
             names,
             attributes: [
@@ -161,14 +167,13 @@ impl Spans {
 
     /// A function of its own, so that a profiler can be told to count this and nothing else.
     #[inline(never)]
-    fn decide(&mut self, sampler: &dyn ShouldSample) -> usize {
+    fn decide(&self, sampler: &dyn ShouldSample) -> usize {
         let mut kept = 0;
-        for number in 0..BATCH {
-            let id = TraceId::from(self.ids.next());
+        for (number, id) in self.ids.iter().enumerate() {
             let name = &self.names[number % self.names.len()];
             let result = sampler.should_sample(
                 black_box(self.parent.as_ref()),
-                id,
+                black_box(*id),
                 name,
                 &SpanKind::Server,
                 &self.attributes,
@@ -188,7 +193,7 @@ fn sampled_parent() -> Context {
     Context::new().with_remote_span_context(parent)
 }
 
-/// Splitmix64: costs a nanosecond, the same on every side.
+/// Splitmix64.
 struct Ids(u64);
 
 impl Ids {
@@ -249,7 +254,7 @@ mod tests {
     #[test]
     fn the_last_of_ten_rules_is_the_one_that_decides() {
         let sampler = CompositeSampler::new(rules().expect("well-formed"));
-        let mut spans = Spans::new(Case::Rules, 1);
+        let spans = Spans::new(Case::Rules, 1);
         spans.decide(&sampler);
         let stats = sampler.stats();
         assert_eq!(stats.rules.len(), 10);
@@ -260,8 +265,15 @@ mod tests {
     fn a_kept_root_has_its_threshold_and_a_child_its_parents_and_the_other_members() {
         let sampler = ours(Case::Root).expect("well-formed");
         let id = TraceId::from(u128::MAX);
-        let state = |parent| sampler.should_sample(parent, id, "x", &SpanKind::Server, &[], &[]).trace_state;
+        let state = |parent| {
+            sampler
+                .should_sample(parent, id, "x", &SpanKind::Server, &[], &[])
+                .trace_state
+        };
         assert!(state(None).header().starts_with("ot=th:"), "{}", state(None).header());
-        assert_eq!(state(Some(&sampled_parent())).header(), "ot=th:0,vendor=00f067aa0ba902b7,other=t61rcWkgMzE");
+        assert_eq!(
+            state(Some(&sampled_parent())).header(),
+            "ot=th:0,vendor=00f067aa0ba902b7,other=t61rcWkgMzE"
+        );
     }
 }

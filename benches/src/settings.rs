@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::command::Failure;
+use crate::sampling::Case;
 
 /// Everything that the command line says. A scenario uses what concerns it.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub(crate) struct Settings {
     pub(crate) max_queue_bytes: usize,
     pub(crate) max_export_batch_size: usize,
     pub(crate) scheduled_delay: Duration,
+    /// What a sampler decides about.
+    pub(crate) case: Case,
+    /// Whether ours holds traces until they have ended.
+    pub(crate) holds_traces: bool,
 }
 
 /// What is measured.
@@ -55,6 +60,8 @@ impl Default for Settings {
             max_queue_bytes: 64 << 20,
             max_export_batch_size: 512,
             scheduled_delay: Duration::from_secs(5),
+            case: Case::default(),
+            holds_traces: false,
         }
     }
 }
@@ -84,6 +91,8 @@ impl Settings {
             "--max-queue-bytes" => self.max_queue_bytes = parsed(name, &value)?,
             "--max-export-batch-size" => self.max_export_batch_size = parsed(name, &value)?,
             "--scheduled-delay-ms" => self.scheduled_delay = Duration::from_millis(parsed(name, &value)?),
+            "--case" => self.case = parsed(name, &value)?,
+            "--holds-traces" => self.holds_traces = parsed(name, &value)?,
             _ => return Err(format!("there is no setting {name}").into()),
         }
         Ok(())

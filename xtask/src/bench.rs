@@ -13,6 +13,7 @@ mod options;
 mod outcome;
 mod plan;
 mod record;
+mod sampling;
 mod series;
 mod table;
 mod throughput;

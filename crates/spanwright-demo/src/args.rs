@@ -27,6 +27,7 @@ pub(crate) struct Args {
     /// Requests per second.
     pub(crate) rate: u32,
     pub(crate) duration: Duration,
+    pub(crate) sampling: Sampling,
     pub(crate) is_json: bool,
     pub(crate) calibrates: bool,
 }
@@ -48,6 +49,19 @@ pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
+}
+
+/// Which traces are kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sampling {
+    AlwaysOn,
+    Ratio,
+    RateLimiting,
+    Adaptive,
+    Priority,
+    Rules,
+    PerKey,
+    Tail,
 }
 
 /// Something that is chosen by its name.
@@ -88,6 +102,7 @@ impl Args {
                 "--endpoint" => args.endpoint = Some(endpoint(flag, value("a URL")?)?),
                 "--pipeline" => pipeline = Some(choose(flag, &value(&names::<Kind>())?)?),
                 "--protocol" => args.protocol = choose(flag, &value(&names::<Protocol>())?)?,
+                "--sampler" => args.sampling = choose(flag, &value(&names::<Sampling>())?)?,
                 "--rate" => args.rate = rate(flag, &value("requests per second")?)?,
                 "--compare" => is_comparison = true,
                 "--json" => args.is_json = true,
@@ -108,6 +123,10 @@ impl Args {
             (Some(Kind::Stock), false) => &[Kind::Stock],
             (Some(Kind::Spanwright) | None, false) => &[Kind::Spanwright],
         };
+        if args.sampling == Sampling::Tail && args.kinds.contains(&Kind::Stock) {
+            let accepted = "a sampler that decides at the start of a span; the stock pipeline has no tail";
+            return Err(BuildError::new("--sampler", args.sampling.as_str(), accepted).into());
+        }
         Ok(Command::Run(args))
     }
 }
@@ -121,6 +140,7 @@ impl Default for Args {
             compression: Compression::None,
             rate: DEFAULT_RATE,
             duration: DEFAULT_DURATION,
+            sampling: Sampling::AlwaysOn,
             is_json: false,
             calibrates: true,
         }
@@ -206,6 +226,37 @@ impl Choice for Compression {
     }
 }
 
+impl Sampling {
+    /// All of them, in the order of the help.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::AlwaysOn,
+        Self::Ratio,
+        Self::RateLimiting,
+        Self::Adaptive,
+        Self::Priority,
+        Self::Rules,
+        Self::PerKey,
+        Self::Tail,
+    ];
+}
+
+impl Choice for Sampling {
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AlwaysOn => "always_on",
+            Self::Ratio => "ratio",
+            Self::RateLimiting => "rate_limiting",
+            Self::Adaptive => "adaptive",
+            Self::Priority => "priority",
+            Self::Rules => "rules",
+            Self::PerKey => "per_key",
+            Self::Tail => "tail",
+        }
+    }
+}
+
 macro_rules! display_as_str {
     ($($name:ty),+) => {$(
         impl std::fmt::Display for $name {
@@ -216,7 +267,7 @@ macro_rules! display_as_str {
     )+};
 }
 
-display_as_str!(Compression, Kind, Protocol);
+display_as_str!(Compression, Kind, Protocol, Sampling);
 
 #[cfg(test)]
 mod tests {
@@ -294,6 +345,14 @@ mod tests {
             (
                 "--compare --pipeline stock",
                 "`--pipeline` cannot be `stock`; accepted: nothing beside `--compare`, which runs both",
+            ),
+            (
+                "--sampler some",
+                "`--sampler` cannot be `some`; accepted: always_on, ratio, rate_limiting, adaptive, priority, rules, per_key, tail",
+            ),
+            (
+                "--sampler tail --compare",
+                "`--sampler` cannot be `tail`; accepted: a sampler that decides at the start of a span; the stock pipeline has no tail",
             ),
             ("--protocol", "`--protocol` needs a value: grpc, http"),
             ("--json=yes", "`--json` takes no value"),

@@ -13,6 +13,7 @@ usage: cargo demo [flags]
   --compression none|gzip|zstd    of the exported requests                                    [none]
   --rate N                        requests per second, whether or not earlier ones are done   [2000]
   --duration SECONDS              how long the load lasts; 10 and 10s are the same            [10]
+  --sampler NAME                  which traces are kept, see below                            [always_on]
   --pipeline spanwright|stock     stock: the SDK's batch processor and opentelemetry-otlp     [spanwright]
   --compare                       both pipelines, one after the other, side by side
   --no-calibrate                  leave out the calibration, and with it the cost
@@ -26,6 +27,16 @@ Where is every span?
   ended = exported + rejected + lost + pending, of which Spanwright counts every column. The stock pipeline has no such
   account. It is counted from outside: what is missing after its shutdown had no room in the queue, and what a receiver
   rejects in a request that it otherwise takes cannot be seen.
+
+Which traces are kept?  (--sampler)
+  always_on      all of them
+  ratio          one in ten, the same ones wherever the same share is kept
+  rate_limiting  100 a second, by a threshold: what is kept says how many it stands for
+  adaptive       100 a second, fewer while the queue is full
+  priority       all checkouts, a fifth of the recommendations, a hundredth of the rest, by name
+  rules          the like, by rules over name and attributes
+  per_key        100 a second, shared fairly among the routes
+  tail           decided when a trace has ended: all errors, all slower than 30 ms, a hundredth of the rest
 
 What did it cost?
   cpu_ns_per_span is CPU time per exported span, in two parts. On the service's threads: what the end of a span takes there

@@ -26,6 +26,7 @@ mod pipelines;
 mod progress;
 mod report;
 mod run;
+mod sampling;
 mod service;
 mod table;
 

@@ -76,10 +76,17 @@ fn line(last: &Reading, now: &Reading) -> String {
         account,
         queue,
         in_flight,
+        kept,
     } = &now.snapshot;
     let requests = per_second(last.requests, now.requests);
     let elapsed = now.elapsed.as_secs_f64().round();
     let mut text = format!("{elapsed:>4} s  {requests:>6} requests/s");
+    // Of the traces since the last line. A sampler that keeps all of them says nothing.
+    if let Some(share) = kept.since(&last.snapshot.kept).share()
+        && kept.dropped > 0
+    {
+        text.push_str(&format!("  kept {:>5.1} %", share * 100.0));
+    }
     // Without a pipeline nobody counts spans.
     if account.ended > 0 {
         let spans = per_second(last.snapshot.account.ended, account.ended);
@@ -99,6 +106,7 @@ fn line(last: &Reading, now: &Reading) -> String {
 #[cfg(test)]
 mod tests {
     use crate::account::Account;
+    use crate::sampling::Kept;
 
     use super::*;
 
@@ -116,6 +124,7 @@ mod tests {
                 account,
                 queue,
                 in_flight: 2,
+                kept: Kept::default(),
             },
         }
     }
@@ -126,6 +135,20 @@ mod tests {
             line(&reading(2, 1_000, 5_000, Some(0)), &reading(4, 5_000, 29_000, Some(12))),
             "   4 s   2 000 requests/s   12 000 spans/s  queue     12  in flight  2  lost 3"
         );
+    }
+
+    #[test]
+    fn of_a_sampler_that_drops_the_share_since_the_last_line_is_shown() {
+        let kept = |kept, dropped| Kept {
+            kept,
+            dropped,
+            by: Vec::new(),
+        };
+        let (mut before, mut after) = (reading(1, 10, 5, Some(0)), reading(2, 20, 10, Some(0)));
+        (before.snapshot.kept, after.snapshot.kept) = (kept(500, 500), kept(600, 1300));
+        assert!(line(&before, &after).contains(" requests/s  kept  11.1 %  "));
+        after.snapshot.kept = kept(600, 0);
+        assert!(!line(&before, &after).contains("kept"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub(crate) fn json(outcomes: &[Outcome]) -> String {
 pub(crate) fn table(outcomes: &[Outcome], args: &Args) -> String {
     let mut columns = Columns::new(outcomes);
     load_rows(&mut columns);
+    sampling_rows(&mut columns);
     span_rows(&mut columns);
     cost_rows(&mut columns, args);
     let notes: String = outcomes
@@ -91,6 +92,8 @@ fn document(outcome: &Outcome) -> Value {
         "pending": account.pending,
         "received": received.map(|received| received.spans),
         "received_bytes": received.map(|received| received.bytes),
+        "traces_kept": outcome.kept.kept,
+        "traces_dropped": outcome.kept.dropped,
         "requests": load.answered,
         "requests_due": load.due,
         "requests_failed": load.failed,
@@ -122,6 +125,34 @@ fn load_rows(columns: &mut Columns<'_>) {
     columns.count("spans a second", "", |outcome| {
         per_second(outcome.account.ended, outcome)
     });
+}
+
+/// Nothing of a sampler that keeps everything.
+fn sampling_rows(columns: &mut Columns<'_>) {
+    if columns.outcomes.iter().all(|outcome| outcome.kept.dropped == 0) {
+        return;
+    }
+    columns.table.title("Which traces are kept?");
+    columns.count("traces", "that began here", |outcome| {
+        outcome.kept.kept + outcome.kept.dropped
+    });
+    columns.count("kept", "", |outcome| outcome.kept.kept);
+    columns.figure("of all", "", |outcome| Some(percent(outcome.kept.share()?)));
+    let names = columns.outcomes.iter().flat_map(|outcome| &outcome.kept.by);
+    let mut names: Vec<_> = names.map(|why| why.name.clone()).collect();
+    names.dedup();
+    for name in names {
+        columns.text(&format!("  {name}"), "kept of decided by it", |outcome| {
+            let why = outcome.kept.by.iter().find(|why| why.name == name);
+            why.map_or_else(String::new, |why| {
+                format!("{} of {}", grouped(why.kept), grouped(why.kept + why.dropped))
+            })
+        });
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 fn span_rows(columns: &mut Columns<'_>) {

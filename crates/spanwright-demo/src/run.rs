@@ -17,6 +17,7 @@ use crate::load::{Load, Summary};
 use crate::measure::{Cost, EndMeter, OtherThreads};
 use crate::pipelines::{self, Closing, Discard, Pipeline, Target};
 use crate::progress::{Progress, Reading};
+use crate::sampling::Kept;
 use crate::service::Service;
 
 /// What became of a run.
@@ -29,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) complaint: Option<String>,
     /// Why an export failed last.
     pub(crate) trouble: Option<String>,
+    /// Traces kept and dropped.
+    pub(crate) kept: Kept,
     pub(crate) load: Summary,
     /// Requests that the service counted.
     pub(crate) served: u64,
@@ -102,7 +105,7 @@ impl<'a> Runner<'a> {
             Some(_) => None,
         };
         let target = self.target(receiver.as_ref());
-        let pipeline = pipelines::start(kind, &target)?;
+        let pipeline = pipelines::start(kind, &target, self.args.sampling)?;
         let (ends, before) = (Arc::new(EndMeter::default()), self.others.rest());
         let name = kind.to_string();
         let driven = self.drive(&name, &*pipeline, self.args.duration, Duration::ZERO, &ends);
@@ -111,6 +114,7 @@ impl<'a> Runner<'a> {
             account,
             complaint,
             trouble,
+            kept,
         } = pipeline.shutdown(SHUTDOWN_TIMEOUT);
         let after = self.others.rest();
         let (load, served) = driven?;
@@ -132,6 +136,7 @@ impl<'a> Runner<'a> {
             account,
             complaint,
             trouble,
+            kept,
             load,
             served,
             received,

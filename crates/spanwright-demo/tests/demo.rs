@@ -114,6 +114,33 @@ fn a_comparison_has_a_document_for_each_pipeline() {
 }
 
 #[test]
+fn every_sampler_keeps_what_it_says_and_every_kept_span_arrives() {
+    for (sampler, shares) in [
+        ("always_on", 1.0..=1.0),
+        ("ratio", 0.02..=0.25),
+        // A busy machine may make fewer requests than the rates would keep.
+        ("rate_limiting", 0.01..=1.0),
+        ("adaptive", 0.01..=1.0),
+        ("priority", 0.01..=0.6),
+        ("rules", 0.01..=0.6),
+        ("per_key", 0.01..=1.0),
+        ("tail", 0.005..=0.9),
+    ] {
+        let (document, code) = run_json(&format!("--rate 400 --duration 2 --sampler {sampler}"));
+        assert_law(&document);
+        let (kept, dropped) = (count(&document, "traces_kept"), count(&document, "traces_dropped"));
+        let share = kept as f64 / (kept + dropped) as f64;
+        assert!(shares.contains(&share), "{sampler}: {share} of {document:#}");
+        assert_eq!(
+            count(&document, "received"),
+            count(&document, "ended"),
+            "{sampler}: {document:#}"
+        );
+        assert_eq!(code, Some(0), "{sampler}: {document:#}");
+    }
+}
+
+#[test]
 fn the_load_is_real_requests_that_the_service_answers_at_the_rate_asked_for() {
     let document = assert_everything_arrived("--rate 300");
     let requests = count(&document, "requests");
@@ -252,6 +279,7 @@ fn help_lists_every_flag() {
         "--pipeline",
         "--protocol",
         "--rate",
+        "--sampler",
     ] {
         assert!(help.contains(flag), "{flag}");
     }

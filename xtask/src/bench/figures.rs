@@ -168,7 +168,7 @@ pub(super) fn outage(lab: &Lab, max_queue_bytes: u64) -> Result<Findings, Failur
         Side::Ours => lab.time(Duration::from_secs(60), Duration::from_secs(15)),
         // Theirs is full after a moment, and stays so.
         Side::Stock => lab.time(Duration::from_secs(60), Duration::from_secs(5)),
-        Side::Noop => Duration::from_secs(2),
+        Side::Noop | Side::Libdd => Duration::from_secs(2),
     };
     // Memory does not vary from round to round.
     let rounds = turns(lab, 1, &[Side::Noop, Side::Ours, Side::Stock], |side| {
@@ -201,7 +201,7 @@ pub(super) fn outage(lab: &Lab, max_queue_bytes: u64) -> Result<Findings, Failur
 }
 
 /// Takes a sample of each side, for as many rounds as the lab has. No side is always the first.
-fn in_turns(lab: &Lab, sides: &[Side], run: impl Fn(Side) -> Run) -> Result<Vec<Round>, Failure> {
+pub(super) fn in_turns(lab: &Lab, sides: &[Side], run: impl Fn(Side) -> Run) -> Result<Vec<Round>, Failure> {
     turns(lab, lab.rounds, sides, run)
 }
 
@@ -232,7 +232,7 @@ pub(super) fn samples(rounds: &[Round]) -> Vec<Value> {
 }
 
 /// A side is cheap that throws away.
-fn losses_of_ours(rounds: &[Round]) -> Vec<String> {
+pub(super) fn losses_of_ours(rounds: &[Round]) -> Vec<String> {
     losses(rounds, Side::Ours)
         .map(|share| format!("ours lost {share}"))
         .into_iter()

@@ -1,6 +1,7 @@
 //! Where samples are taken: the programs, and a receiver for each sample.
 
 use std::{
+    cell::OnceCell,
     collections::BTreeMap,
     env,
     ffi::OsString,
@@ -20,6 +21,7 @@ use crate::{
 
 const BENCH: &str = "spanwright-bench";
 const ALLOCATIONS: &str = "spanwright-bench-allocations";
+const LIBDD: &str = "spanwright-bench-libdd";
 const RECEIVER: &str = "otlp-receiver";
 
 /// Longer than any sample takes.
@@ -29,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(super) struct Lab {
     programs: BTreeMap<String, PathBuf>,
+    /// Those of other projects are built when one is needed: what they stand on is nobody else's concern.
+    neighbours: OnceCell<BTreeMap<String, PathBuf>>,
+    root: PathBuf,
+    target: PathBuf,
     pub(super) rounds: usize,
     pub(super) quick: bool,
     /// For files that a measurement leaves behind.
@@ -41,6 +47,7 @@ pub(super) enum Side {
     Noop,
     Ours,
     Stock,
+    Libdd,
 }
 
 /// One sample to be taken.
@@ -61,25 +68,12 @@ pub(super) struct Sample(pub(super) Value);
 impl Lab {
     /// Builds what is measured as it is released, and the receiver.
     pub(super) fn prepare(workspace: &Workspace, rounds: usize, quick: bool) -> Result<Self, Failure> {
-        let output = cargo()
-            .current_dir(&workspace.root)
-            .args([
-                "build",
-                "--release",
-                "--bins",
-                "-p",
-                "spanwright-benches",
-                "-p",
-                "spanwright-testing",
-            ])
-            .arg("--message-format=json-render-diagnostics")
-            .stderr(Stdio::inherit())
-            .output()?;
-        if !output.status.success() {
-            return Err("the programs cannot be built, see above".into());
-        }
+        let packages = ["-p", "spanwright-benches", "-p", "spanwright-testing"];
         Ok(Self {
-            programs: executables(&String::from_utf8_lossy(&output.stdout)),
+            programs: build(&workspace.root, &packages)?,
+            neighbours: OnceCell::new(),
+            root: workspace.root.clone(),
+            target: workspace.target.clone(),
             rounds,
             quick,
             scratch: workspace.target.join("bench"),
@@ -124,6 +118,21 @@ impl Lab {
         Ok(sample)
     }
 
+    fn neighbours(&self) -> Result<&BTreeMap<String, PathBuf>, Failure> {
+        if self.neighbours.get().is_none() {
+            let target = self.target.join("neighbours");
+            let target = target.to_str().ok_or("the target directory has no name in UTF-8")?;
+            let manifest = [
+                "--manifest-path",
+                "benches/neighbours/Cargo.toml",
+                "--target-dir",
+                target,
+            ];
+            let _ = self.neighbours.set(build(&self.root, &manifest)?);
+        }
+        self.neighbours.get().ok_or_else(|| "cannot be, it was set".into())
+    }
+
     fn receiver(&self, latency: Duration) -> Result<(Process, String), Failure> {
         let mut command = Command::new(self.program(RECEIVER)?);
         command.args(["--mode", "count", "--latency-ms", &latency.as_millis().to_string()]);
@@ -137,9 +146,33 @@ impl Lab {
     }
 
     fn program(&self, name: &str) -> Result<&Path, Failure> {
-        let program = self.programs.get(name).map(PathBuf::as_path);
+        let programs = if name == LIBDD {
+            self.neighbours()?
+        } else {
+            &self.programs
+        };
+        let program = programs.get(name).map(PathBuf::as_path);
         program.ok_or_else(|| format!("cargo has not built `{name}`").into())
     }
+}
+
+/// Builds programs as they are released.
+fn build(root: &Path, arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let output = cargo()
+        .current_dir(root)
+        .args([
+            "build",
+            "--release",
+            "--bins",
+            "--message-format=json-render-diagnostics",
+        ])
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err("the programs cannot be built, see above".into());
+    }
+    Ok(executables(&String::from_utf8_lossy(&output.stdout)))
 }
 
 impl Side {
@@ -148,6 +181,7 @@ impl Side {
             Self::Noop => "noop",
             Self::Ours => "ours",
             Self::Stock => "stock",
+            Self::Libdd => "libdd",
         }
     }
 }
@@ -156,7 +190,7 @@ impl Run {
     /// A sample of this scenario, without a receiver.
     pub(super) fn new(scenario: &'static str, side: Side) -> Self {
         Self {
-            program: BENCH,
+            program: if side == Side::Libdd { LIBDD } else { BENCH },
             scenario,
             side,
             settings: vec![],

@@ -46,6 +46,7 @@ pub(super) enum Requirement {
 pub(super) enum Unit {
     Bytes,
     InstructionsPerSpan,
+    NanosecondsPerDecision,
     NanosecondsPerSpan,
     SpansPerSecond,
 }
@@ -105,6 +106,7 @@ impl Unit {
         match self {
             Self::Bytes => format!("{:.1} MiB", value / MIB),
             Self::InstructionsPerSpan => format!("{value:.0} instr"),
+            Self::NanosecondsPerDecision => format!("{value:.1} ns"),
             Self::NanosecondsPerSpan => format!("{value:.0} ns"),
             Self::SpansPerSecond => format!("{} k/s", (value / 1000.0).round()),
         }
@@ -116,6 +118,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Bytes => "bytes",
             Self::InstructionsPerSpan => "instructions/span",
+            Self::NanosecondsPerDecision => "ns/decision",
             Self::NanosecondsPerSpan => "ns/span",
             Self::SpansPerSecond => "spans/s",
         })

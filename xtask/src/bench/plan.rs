@@ -4,6 +4,7 @@ use super::{
     figures, instructions,
     lab::Lab,
     outcome::{Findings, Requirement, Unit},
+    sampling::{self, Decision},
     throughput::throughput,
 };
 use crate::Failure;
@@ -84,6 +85,69 @@ const FIGURES: &[Benchmark] = &[
         unit: Unit::Bytes,
         requirement: Requirement::OursAtMost((OUTAGE_QUEUE + OUTAGE_SLACK) as f64),
         take: |lab| figures::outage(lab, OUTAGE_QUEUE),
+    },
+    Benchmark {
+        id: "sampling/probability/1",
+        about: "a root under a fixed probability, dropped; stock: TraceIdRatioBased",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(10.0),
+        take: |lab| sampling::decision(lab, &Decision::named("probability")),
+    },
+    Benchmark {
+        id: "sampling/probability/cores",
+        about: "the same on every core at once, at most twice that of one",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(20.0),
+        take: |lab| sampling::on_all_cores(lab, &Decision::named("probability")),
+    },
+    Benchmark {
+        id: "sampling/adaptive/1",
+        about: "a root under a controller of the rate, dropped; stock: TraceIdRatioBased",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(10.0),
+        take: |lab| sampling::decision(lab, &Decision::named("adaptive")),
+    },
+    Benchmark {
+        id: "sampling/adaptive/cores",
+        about: "the same on every core at once, at most twice that of one",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(20.0),
+        take: |lab| sampling::on_all_cores(lab, &Decision::named("adaptive")),
+    },
+    Benchmark {
+        id: "sampling/rules/10globs",
+        about: "a root that the last of ten rules with globs is for; stock: TraceIdRatioBased, which has no rules",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(100.0),
+        take: |lab| sampling::decision(lab, &Decision::named("rules")),
+    },
+    Benchmark {
+        id: "sampling/keys/1000",
+        about: "a root under a budget that a thousand keys share; stock: TraceIdRatioBased, which has no keys",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(100.0),
+        take: |lab| sampling::decision(lab, &Decision::named("keys")),
+    },
+    Benchmark {
+        id: "sampling/root",
+        about: "a root that is kept, with its threshold in the trace state; stock: AlwaysOn, which writes none",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::OursAtMost(70.0),
+        take: |lab| sampling::decision(lab, &Decision::named("root").allocating(3.0)),
+    },
+    Benchmark {
+        id: "sampling/child",
+        about: "a child of a sampled parent with three members in its trace state; stock: parent-based",
+        unit: Unit::NanosecondsPerDecision,
+        requirement: Requirement::RatioAtMost(1.5),
+        take: |lab| sampling::decision(lab, &Decision::named("child").allocating(7.0)),
+    },
+    Benchmark {
+        id: "sampling/tail/10spans",
+        about: "holding and releasing a span of a trace of ten, on top of its encoding; stock: the same without a tail",
+        unit: Unit::NanosecondsPerSpan,
+        requirement: Requirement::OursAtMost(500.0),
+        take: sampling::tail,
     },
 ];
 

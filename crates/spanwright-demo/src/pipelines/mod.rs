@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracer;
-use spanwright_core::Env;
+use spanwright_core::{Env, Pressure};
 use spanwright_pipeline::BatchConfig;
 
 use crate::account::Account;
-use crate::args::{Compression, Kind, Protocol};
+use crate::args::{Compression, Kind, Protocol, Sampling};
 use crate::failure::Failure;
+use crate::sampling::{Kept, Sampler};
 
 pub(crate) use self::discard::Discard;
 
@@ -38,6 +39,8 @@ pub(crate) struct Snapshot {
     pub(crate) queue: Option<u64>,
     /// Requests under way.
     pub(crate) in_flight: u64,
+    /// Traces kept and dropped.
+    pub(crate) kept: Kept,
 }
 
 /// How a pipeline ended.
@@ -48,6 +51,8 @@ pub(crate) struct Closing {
     pub(crate) complaint: Option<String>,
     /// Why an export failed last, if one did.
     pub(crate) trouble: Option<String>,
+    /// Traces kept and dropped.
+    pub(crate) kept: Kept,
 }
 
 /// Where a pipeline delivers to.
@@ -58,11 +63,13 @@ pub(crate) struct Target {
     pub(crate) compression: Compression,
 }
 
-/// Starts one, with threads of its own.
-pub(crate) fn start(kind: Kind, target: &Target) -> Result<Box<dyn Pipeline>, Failure> {
+/// Starts one, with threads of its own, for the spans that this sampler keeps.
+pub(crate) fn start(kind: Kind, target: &Target, sampling: Sampling) -> Result<Box<dyn Pipeline>, Failure> {
+    let pressure = Pressure::new();
+    let sampler = Sampler::start(sampling, pressure.clone())?;
     Ok(match kind {
-        Kind::Spanwright => Box::new(ours::Ours::start(target)?),
-        Kind::Stock => Box::new(stock::Stock::start(target)?),
+        Kind::Spanwright => Box::new(ours::Ours::start(target, sampler, pressure)?),
+        Kind::Stock => Box::new(stock::Stock::start(target, sampler)?),
     })
 }
 

@@ -4,24 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracer;
-use spanwright_core::{BuildError, Observer};
+use spanwright_core::{BuildError, Observer, Pressure};
 use spanwright_pipeline::{Compression, Protocol};
 
 use super::trouble::Trouble;
 use super::{Closing, Pipeline, SCOPE, SERVICE_NAME, Snapshot, Target};
 use crate::account::Account;
 use crate::args;
+use crate::sampling::{Sampler, Watch};
 
 #[derive(Debug)]
 pub(super) struct Ours {
     pipeline: spanwright_pipeline::Pipeline,
     trouble: Arc<Trouble>,
+    watch: Watch,
 }
 
 impl Ours {
-    pub(super) fn start(target: &Target) -> Result<Self, BuildError> {
+    pub(super) fn start(target: &Target, sampler: Sampler, pressure: Pressure) -> Result<Self, BuildError> {
+        let Sampler { head, tail, watch } = sampler;
         let trouble = Arc::new(Trouble::default());
-        let pipeline = spanwright_pipeline::Pipeline::builder()
+        let builder = spanwright_pipeline::Pipeline::builder()
             .with_service_name(SERVICE_NAME)
             .with_endpoint(&target.endpoint)
             .with_protocol(match target.protocol {
@@ -34,9 +37,18 @@ impl Ours {
                 args::Compression::Zstd => Compression::Zstd,
             })
             .with_observer(Arc::clone(&trouble) as Arc<dyn Observer>)
-            .build()
-            .map_err(|error| as_flag(&error))?;
-        Ok(Self { pipeline, trouble })
+            .with_sampler(head)
+            .with_pressure(pressure);
+        let builder = match tail {
+            Some(tail) => builder.with_tail(tail),
+            None => builder,
+        };
+        let pipeline = builder.build().map_err(|error| as_flag(&error))?;
+        Ok(Self {
+            pipeline,
+            trouble,
+            watch,
+        })
     }
 }
 
@@ -56,6 +68,7 @@ impl Pipeline for Ours {
             account: Account::from(stats.ledger()),
             queue: Some(stats.queue_size as u64 + parked),
             in_flight: in_flight.sum::<usize>() as u64,
+            kept: self.watch.kept(),
         }
     }
 
@@ -68,6 +81,7 @@ impl Pipeline for Ours {
             account,
             complaint,
             trouble,
+            kept: self.watch.kept(),
         }
     }
 }

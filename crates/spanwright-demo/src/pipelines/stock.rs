@@ -26,6 +26,7 @@ use super::{Closing, Pipeline, SCOPE, Snapshot, Target, batch_config, resource};
 use crate::account::Account;
 use crate::args::{Compression, Protocol};
 use crate::failure::Failure;
+use crate::sampling::{Sampler, Watch};
 
 /// The whole export failed, after the exporter's own retries.
 const EXPORT_FAILED: &str = "export_failed";
@@ -36,6 +37,7 @@ const QUEUE_FULL_OR_SHUTDOWN: &str = "queue_full_or_shutdown_timeout";
 pub(super) struct Stock {
     provider: SdkTracerProvider,
     tally: Arc<Tally>,
+    watch: Watch,
     /// Where the exporter's connection lives. In a service it would be the service's own; here it must be told apart from that.
     _runtime: Runtime,
 }
@@ -51,7 +53,8 @@ struct Tally {
 }
 
 impl Stock {
-    pub(super) fn start(target: &Target) -> Result<Self, Failure> {
+    pub(super) fn start(target: &Target, sampler: Sampler) -> Result<Self, Failure> {
+        let Sampler { head, watch, .. } = sampler;
         let tally = Arc::new(Tally::default());
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let exporter = {
@@ -74,11 +77,13 @@ impl Stock {
         };
         let provider = SdkTracerProvider::builder()
             .with_resource(resource())
+            .with_sampler(head)
             .with_span_processor(processor)
             .build();
         Ok(Self {
             provider,
             tally,
+            watch,
             _runtime: runtime,
         })
     }
@@ -94,6 +99,7 @@ impl Pipeline for Stock {
             account: self.tally.account(),
             queue: None,
             in_flight: self.tally.in_flight.load(Ordering::Relaxed),
+            kept: self.watch.kept(),
         }
     }
 
@@ -114,6 +120,7 @@ impl Pipeline for Stock {
             account,
             complaint,
             trouble,
+            kept: self.watch.kept(),
         }
     }
 }
