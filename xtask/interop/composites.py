@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 
 from opentelemetry.sdk.trace import _sampling_experimental as composite
+from opentelemetry.sdk.trace._sampling_experimental import _rule_based as rule_based
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState, set_span_in_context
 
@@ -44,8 +45,30 @@ def sampler_of(description):
         return composite.composable_traceid_ratio_based(rounded(ratio, description["precision"]))
     if kind == "parent_threshold":
         return composite.composable_parent_threshold(sampler_of(description["root"]))
+    if kind == "rule_based":
+        rules = [(all_of(rule["predicates"]), sampler_of(rule["sampler"])) for rule in description["rules"]]
+        return composite.composable_rule_based(rules)
     if kind == "annotating":
         return Annotating(sampler_of(description["sampler"]), description["attributes"])
+    raise ValueError(kind)
+
+
+def all_of(descriptions):
+    return rule_based.AllPredicate([predicate_of(description) for description in descriptions])
+
+
+def predicate_of(description):
+    kind = description["kind"]
+    if kind == "span_kinds":
+        return rule_based.SpanKindPredicate([SpanKind[kind.upper()] for kind in description["kinds"]])
+    if kind == "parents":
+        return rule_based.ParentPredicate(description["parents"])
+    if kind == "attribute_values":
+        return rule_based.AttributeValuesPredicate(description["key"], description["values"])
+    if kind == "attribute_patterns":
+        return rule_based.AttributePatternsPredicate(
+            description["key"], description["included"], description["excluded"]
+        )
     raise ValueError(kind)
 
 
@@ -76,7 +99,13 @@ def answer(case):
     context, state = context_of(case["parent"])
     sampler = composite.composite_sampler(sampler_of(case["sampler"]))
     result = sampler.should_sample(
-        context, int(case["trace_id"], 16), "GET /", SpanKind.SERVER, None, None, trace_state=state
+        context,
+        int(case["trace_id"], 16),
+        "GET /",
+        SpanKind[case["kind"].upper()],
+        case["attributes"],
+        None,
+        trace_state=state,
     )
     is_kept = result.decision == Decision.RECORD_AND_SAMPLE
     return {

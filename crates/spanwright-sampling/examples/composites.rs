@@ -6,11 +6,11 @@ use std::error::Error;
 use std::fs;
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
-use opentelemetry::{KeyValue, TraceId};
+use opentelemetry::{Array, KeyValue, TraceId};
 use serde_json::{Map, Value, json};
 use spanwright_sampling::{
-    AlwaysOff, AlwaysOn, Annotating, ComposableSampler, CompositeSampler, Outcome, ParentThreshold, Precision,
-    Probability, Sampler, StartingSpan,
+    AlwaysOff, AlwaysOn, Annotating, ComposableSampler, CompositeSampler, Outcome, ParentOrigin, ParentThreshold,
+    Precision, Predicate, Probability, Rule, RuleBased, Sampler, StartingSpan,
 };
 
 type Failure = Box<dyn Error>;
@@ -31,7 +31,9 @@ fn answer(case: &Value, trusts: bool) -> Result<Value, Failure> {
     let sampler = CompositeSampler::new(sampler(&case["sampler"])?).with_trust_parent_threshold(trusts);
     let parent = parent(&case["parent"])?;
     let trace_id = TraceId::from_hex(text(&case["trace_id"])?)?;
-    let span = StartingSpan::new(parent.as_ref(), trace_id, "GET /", &SpanKind::Server);
+    let kind = kind(text(&case["kind"])?)?;
+    let attributes = attributes(&case["attributes"])?;
+    let span = StartingSpan::new(parent.as_ref(), trace_id, "GET /", &kind).with_details(&attributes, &[]);
     let decision = sampler.sample(&span);
     let members: Vec<_> = decision.trace_state.into_iter().collect();
     let attributes = decision.attributes.iter();
@@ -55,12 +57,19 @@ fn sampler(description: &Value) -> Result<Box<dyn ComposableSampler>, Failure> {
         }
         "parent_threshold" => Box::new(ParentThreshold::new(sampler(&description["root"])?)),
         "annotating" => {
-            let attributes = description["attributes"].as_object().ok_or("no attributes")?;
-            let attributes = attributes.iter().map(|(key, value)| {
-                let value = value.as_str().unwrap_or_default().to_owned();
-                KeyValue::new(key.clone(), value)
-            });
+            let attributes = attributes(&description["attributes"])?;
             Box::new(Annotating::new(sampler(&description["sampler"])?, attributes))
+        }
+        "rule_based" => {
+            let mut rules = RuleBased::builder();
+            for (index, rule) in list(&description["rules"])?.iter().enumerate() {
+                let mut predicates = list(&rule["predicates"])?.iter().map(predicate);
+                let named = predicates.try_fold(Rule::new(format!("rule {index}")), |rule, predicate| {
+                    Ok::<_, Failure>(rule.when(predicate?))
+                })?;
+                rules = rules.rule(named.then(sampler(&rule["sampler"])?));
+            }
+            Box::new(rules.build()?)
         }
         kind => return Err(format!("no such sampler: {kind}").into()),
     })
@@ -70,8 +79,7 @@ fn parent(description: &Value) -> Result<Option<SpanContext>, Failure> {
     if description.is_null() {
         return Ok(None);
     }
-    let members = description["trace_state"].as_array().ok_or("no trace state")?;
-    let members = members
+    let members = list(&description["trace_state"])?
         .iter()
         .map(|member| Ok((text(&member[0])?, text(&member[1])?)))
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -82,6 +90,72 @@ fn parent(description: &Value) -> Result<Option<SpanContext>, Failure> {
         description["is_remote"].as_bool().ok_or("not said whether remote")?,
         TraceState::from_key_value(members)?,
     )))
+}
+
+fn predicate(description: &Value) -> Result<Predicate, Failure> {
+    let texts = |name: &str| {
+        list(&description[name])?
+            .iter()
+            .map(text)
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(match text(&description["kind"])? {
+        "span_kinds" => {
+            let kinds = texts("kinds")?.into_iter().map(kind);
+            Predicate::kinds(kinds.collect::<Result<Vec<_>, _>>()?)
+        }
+        "parents" => {
+            let parents = texts("parents")?.into_iter().map(origin);
+            Predicate::parents(parents.collect::<Result<Vec<_>, _>>()?)
+        }
+        "attribute_values" => Predicate::attribute_values(text(&description["key"])?, texts("values")?),
+        "attribute_patterns" => {
+            let (included, excluded) = (texts("included")?, texts("excluded")?);
+            Predicate::attribute_patterns(text(&description["key"])?, included, excluded)?
+        }
+        kind => return Err(format!("no such predicate: {kind}").into()),
+    })
+}
+
+fn kind(name: &str) -> Result<SpanKind, Failure> {
+    Ok(match name {
+        "internal" => SpanKind::Internal,
+        "server" => SpanKind::Server,
+        "client" => SpanKind::Client,
+        "producer" => SpanKind::Producer,
+        "consumer" => SpanKind::Consumer,
+        _ => return Err(format!("no such kind: {name}").into()),
+    })
+}
+
+fn origin(name: &str) -> Result<ParentOrigin, Failure> {
+    Ok(match name {
+        "none" => ParentOrigin::None,
+        "local" => ParentOrigin::Local,
+        "remote" => ParentOrigin::Remote,
+        _ => return Err(format!("no such parent: {name}").into()),
+    })
+}
+
+fn attributes(description: &Value) -> Result<Vec<KeyValue>, Failure> {
+    let attributes = description.as_object().ok_or("no attributes")?;
+    let attributes = attributes.iter().map(|(key, value)| {
+        let value: opentelemetry::Value = match value {
+            Value::String(text) => text.clone().into(),
+            Value::Number(number) => number.as_i64().ok_or("not a whole number")?.into(),
+            Value::Array(texts) => {
+                let texts = texts.iter().map(|value| Ok(text(value)?.to_owned().into()));
+                opentelemetry::Value::Array(Array::String(texts.collect::<Result<_, Failure>>()?))
+            }
+            _ => return Err(format!("no such value: {value}").into()),
+        };
+        Ok(KeyValue::new(key.clone(), value))
+    });
+    attributes.collect()
+}
+
+fn list(value: &Value) -> Result<&Vec<Value>, Failure> {
+    value.as_array().ok_or_else(|| format!("no list: {value}").into())
 }
 
 fn text(value: &Value) -> Result<&str, Failure> {

@@ -240,8 +240,7 @@ impl<S: ComposableSampler> CompositeSampler<S> {
             span.explain(|| "what cannot be read of the parent's `ot` member is left out".to_owned());
             self.count(&span, MALFORMED);
         }
-        let threshold = span.otel_trace_state().threshold;
-        if span.parent().is_some() && threshold.is_some() && span.parent_threshold().is_none() {
+        if span.has_inconsistent_threshold() {
             span.explain(|| "the parent's threshold disagrees with whether it was sampled and is erased".to_owned());
             self.count(&span, INCONSISTENT);
         }

@@ -146,9 +146,9 @@ impl<'a> StartingSpan<'a> {
             .unwrap_or_else(|| Randomness::of_trace_id(self.trace_id))
     }
 
-    /// The parent's threshold, if it has one that agrees with whether it was sampled: whether the trace's randomness reaches it.
+    /// The parent's threshold, if it was sampled by one: if the trace's randomness reaches it.
     ///
-    /// One that disagrees says nothing of the trace's probability and is not there for anybody.
+    /// One that disagrees with what became of the parent says nothing of the trace's probability and is not there for anybody.
     ///
     /// # Source
     ///
@@ -158,7 +158,7 @@ impl<'a> StartingSpan<'a> {
     pub fn parent_threshold(&self) -> Option<Threshold> {
         let is_sampled = self.parent?.is_sampled();
         let threshold = self.ot.threshold?;
-        let agrees = is_sampled == threshold.keeps(self.randomness());
+        let agrees = is_sampled && threshold.keeps(self.randomness());
         (agrees || self.trusts_threshold).then_some(threshold)
     }
 
@@ -189,6 +189,14 @@ impl<'a> StartingSpan<'a> {
     pub fn is_presumed_random(&self) -> bool {
         let parent = self.parent.filter(|parent| parent.is_remote());
         self.ot.randomness.is_none() && parent.is_some_and(|parent| parent.trace_flags().to_u8() & RANDOM == 0)
+    }
+
+    /// Whether the parent's threshold says something else of it than its flag, and nobody wants to trust it.
+    pub(crate) fn has_inconsistent_threshold(&self) -> bool {
+        let (Some(parent), Some(threshold)) = (self.parent, self.ot.threshold) else {
+            return false;
+        };
+        parent.is_sampled() != threshold.keeps(self.randomness()) && !self.trusts_threshold
     }
 
     /// Whether the `ot` member can stay as it came.

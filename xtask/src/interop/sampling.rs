@@ -5,6 +5,8 @@
 
 mod cases;
 mod defect;
+mod random;
+mod rules;
 mod trace_state;
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::trace_state::KEY;
+use super::{random::Random, rules, trace_state::KEY};
 
 const RANGE: f64 = (1_u64 << 56) as f64;
 
@@ -33,6 +33,8 @@ const RATIOS: &[f64] = &[
 pub(super) struct Case {
     pub(super) id: u64,
     pub(super) sampler: Sampler,
+    kind: &'static str,
+    attributes: Value,
     trace_id: u128,
     parent: Option<Parent>,
 }
@@ -43,7 +45,12 @@ pub(super) enum Sampler {
     AlwaysOn,
     Annotating(Box<Sampler>, &'static str),
     ParentThreshold(Box<Sampler>),
-    Probability { ratio: f64, precision: u64 },
+    Probability {
+        ratio: f64,
+        precision: u64,
+    },
+    /// Predicates, all of which must fit, and what is asked if they do.
+    RuleBased(Vec<(Vec<Value>, Sampler)>),
 }
 
 #[derive(Debug)]
@@ -60,7 +67,7 @@ impl Case {
         let sampler = Sampler::generate(random, 2);
         let mut low = random.bits();
         // Half of the traces lie where the decision turns.
-        if let Some(ratio) = sampler.ratio().filter(|_| random.one_in(2)) {
+        if let Some(ratio) = sampler.ratios().pop().filter(|_| random.one_in(2)) {
             let turn = ((1.0 - ratio) * RANGE) as u64;
             let randomness = (turn + random.below(5)).saturating_sub(2).min((1 << 56) - 1);
             low = low & !((1 << 56) - 1) | randomness;
@@ -70,6 +77,8 @@ impl Case {
         Self {
             id,
             sampler,
+            kind: rules::kind(random),
+            attributes: rules::attributes(random),
             trace_id,
             parent,
         }
@@ -86,7 +95,14 @@ impl Case {
                 "trace_state": parent.trace_state,
             })
         });
-        json!({ "id": self.id, "sampler": self.sampler.document(), "trace_id": trace_id, "parent": parent })
+        json!({
+            "id": self.id,
+            "sampler": self.sampler.document(),
+            "kind": self.kind,
+            "attributes": self.attributes,
+            "trace_id": trace_id,
+            "parent": parent,
+        })
     }
 
     /// The 56 bits of the trace id that decide.
@@ -110,7 +126,7 @@ impl Case {
 
 impl Sampler {
     fn generate(random: &mut Random, depth: u32) -> Self {
-        match random.below(if depth == 0 { 5 } else { 10 }) {
+        match random.below(if depth == 0 { 5 } else { 13 }) {
             0 => Self::AlwaysOff,
             1 => Self::AlwaysOn,
             2..=4 => Self::Probability {
@@ -118,6 +134,10 @@ impl Sampler {
                 precision: if random.one_in(2) { 14 } else { 1 + random.below(13) },
             },
             5..=8 => Self::ParentThreshold(Box::new(Self::generate(random, depth - 1))),
+            9..=11 => {
+                let mut rule = || (rules::predicates(random), Self::generate(random, depth - 1));
+                Self::RuleBased(vec![rule(), rule(), rule()])
+            }
             _ => {
                 let value = if depth == 2 { "outer" } else { "inner" };
                 Self::Annotating(Box::new(Self::generate(random, depth - 1)), value)
@@ -141,15 +161,22 @@ impl Sampler {
                 "ratio": format!("{:016x}", ratio.to_bits()),
                 "precision": precision,
             }),
+            Self::RuleBased(rules) => {
+                let rules = rules
+                    .iter()
+                    .map(|(predicates, sampler)| json!({ "predicates": predicates, "sampler": sampler.document() }));
+                json!({ "kind": "rule_based", "rules": rules.collect::<Vec<_>>() })
+            }
         }
     }
 
-    /// The probability that it may come to.
-    pub(super) fn ratio(&self) -> Option<f64> {
+    /// The probabilities that it may come to.
+    pub(super) fn ratios(&self) -> Vec<f64> {
         match self {
-            Self::AlwaysOff | Self::AlwaysOn => None,
-            Self::Annotating(sampler, _) | Self::ParentThreshold(sampler) => sampler.ratio(),
-            Self::Probability { ratio, .. } => Some(*ratio),
+            Self::AlwaysOff | Self::AlwaysOn => Vec::new(),
+            Self::Annotating(sampler, _) | Self::ParentThreshold(sampler) => sampler.ratios(),
+            Self::Probability { ratio, .. } => vec![*ratio],
+            Self::RuleBased(rules) => rules.iter().flat_map(|(_, sampler)| sampler.ratios()).collect(),
         }
     }
 
@@ -158,6 +185,7 @@ impl Sampler {
         match self {
             Self::Annotating(sampler, _) => sampler.follows_parent(),
             Self::ParentThreshold(_) => true,
+            Self::RuleBased(rules) => rules.iter().any(|(_, sampler)| sampler.follows_parent()),
             Self::AlwaysOff | Self::AlwaysOn | Self::Probability { .. } => false,
         }
     }
@@ -254,39 +282,6 @@ const ODD: &[&str] = &[
     "x5:1;x5:2",
 ];
 
-/// Numbers that look random and are the same in each run.
-///
-/// # Source
-///
-/// [SplitMix64](https://prng.di.unimi.it/splitmix64.c).
-struct Random(u64);
-
-impl Random {
-    fn seeded(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d))
-    }
-
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(end) >> 64) as u64
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.below(count) == 0
-    }
-
-    /// From 0 to below 1.
-    fn float(&mut self) -> f64 {
-        self.below(1 << 53) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +316,7 @@ mod tests {
             "annotating",
             "parent_threshold",
             "probability",
+            "rule_based",
         ] {
             assert!(
                 cases.iter().any(|case| case.document()["sampler"]["kind"] == kind),

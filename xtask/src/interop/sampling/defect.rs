@@ -108,11 +108,11 @@ fn explain_as(case: &Case, ours: &Value, theirs: &Value) -> Result<Option<Defect
     if is_same_decision && is_shed(came, our_own, their_own) {
         return Ok(Some(Defect::ShedsMembers));
     }
-    let scaled = case.sampler.ratio().map_or(0.0, |ratio| ratio * RANGE);
-    if scaled > 0.0 && scaled < 1.0 && ours["is_kept"] == false {
+    let mut scaled = case.sampler.ratios().into_iter().map(|ratio| ratio * RANGE);
+    if scaled.clone().any(|ratio| ratio > 0.0 && ratio < 1.0) && ours["is_kept"] == false {
         return Ok(Some(Defect::TakesTooSmall));
     }
-    if scaled.fract() == 0.5 && is_a_step_apart(our_own, their_own) {
+    if scaled.any(|ratio| ratio.fract() == 0.5) && is_a_step_apart(our_own, their_own) {
         return Ok(Some(Defect::RoundsHalfToEven));
     }
     Err(())
