@@ -110,10 +110,12 @@ fn a_smaller_probability_keeps_a_subset_in_ten_million_comparisons() {
 
 fn sample(sampler: &impl Sampler, trace_id: TraceId) -> Option<Threshold> {
     let decision = sampler.sample(&StartingSpan::new(None, trace_id, "GET /", &SpanKind::Server));
-    let threshold = decision
-        .trace_state
-        .get("ot")
-        .map(|ot| OtelTraceState::parse(ot).unwrap().threshold.unwrap());
+    let threshold = decision.trace_state.get("ot").map(|ot| {
+        OtelTraceState::parse(ot)
+            .expect("in range")
+            .threshold
+            .expect("in range")
+    });
     assert_eq!(threshold.is_some(), decision.outcome == Outcome::RecordAndSample);
     threshold
 }

@@ -307,7 +307,7 @@ fn the_randomness_of_a_root_is_the_applications_before_it_is_ours() {
     );
     let sampler = CompositeSampler::new(ratio(0.5))
         .with_explicit_randomness(true)
-        .with_entropy(|| 0x11_ab_cdef_0123_4567);
+        .with_entropy(|| 0x11ab_cdef_0123_4567);
     let decision = decide(&sampler, Some(&of_application), trace(0));
     assert_eq!(shown(&decision), "keep ot=th:8;rv:ffffffffffffff,a=1");
     assert_eq!(
@@ -428,7 +428,7 @@ fn an_unreliable_threshold_is_held_against_fresh_randomness() {
     assert_eq!(kept(|| 0xff_ffff_ffff_ffff, 0), "keep ot=rv:00000000000000");
     assert_eq!(kept(|| 0, 0xff_ffff_ffff_ffff), "drop ot=rv:ffffffffffffff");
     assert_eq!(
-        kept(|| 0xaa_80_0000_0000_0000, 0),
+        kept(|| 0xaa80_0000_0000_0000, 0),
         "keep ot=rv:00000000000000",
         "of 64 bits the last 56 count"
     );

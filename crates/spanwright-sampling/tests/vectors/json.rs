@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// The rows of a table, at a path like `D_decision/sample`.
 pub(crate) fn rows(path: &str) -> Vec<Value> {
-    let tables: Value = serde_json::from_str(include_str!("sampling.json")).unwrap();
+    let tables: Value = serde_json::from_str(include_str!("sampling.json")).expect("as the vectors have it");
     let rows = tables
         .pointer(&format!("/{path}"))
         .unwrap_or_else(|| panic!("no {path}"));

@@ -11,7 +11,7 @@ fn parsed(value: &str) -> OtelTraceState<'_> {
 #[test]
 fn the_collectors_good_and_bad_values() {
     for value in rows("E_ot_parse/ok") {
-        let value = value.as_str().unwrap();
+        let value = value.as_str().expect("as the vectors have it");
         let others = value
             .split(';')
             .filter(|member| !member.starts_with("th:") && !member.starts_with("rv:"));

@@ -258,7 +258,12 @@ fn own(random: &mut Random, randomness: u64) -> String {
         members.swap(end, random.below(end as u64 + 1) as usize);
     }
     let value = members.join(";");
-    if value.len() > 256 { "x:1".to_owned() } else { value }
+    // The SDK of Python refuses a member without a value before any sampler sees it.
+    if value.is_empty() || value.len() > 256 {
+        "x:1".to_owned()
+    } else {
+        value
+    }
 }
 
 /// Members that are none, or none that may be there.
