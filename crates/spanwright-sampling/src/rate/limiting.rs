@@ -23,8 +23,8 @@ use crate::ticker::{Tick, Ticker, Waker};
 /// Wants everything up to a number per second, and of more than that a share.
 ///
 /// A limit is a threshold and never a token bucket: it is lowered and raised with the rate at which traces begin, by the same
-/// controller as an [`Adaptive`], and the weights of what is kept stay right. It holds on average: over any ten seconds to 5 % or
-/// so, and in a single second as [`Adaptive`] does, since what comes next second is not known. Other than that one it makes up for
+/// controller as an [`Adaptive`](crate::Adaptive), and the weights of what is kept stay right. It holds on average: over any ten seconds to 5 % or
+/// so, and in a single second as [`Adaptive`](crate::Adaptive) does, since what comes next second is not known. Other than that one it makes up for
 /// pauses of no more than a second, as a bucket that holds the tokens of one second.
 ///
 /// Spans with a parent follow it, because a trace is limited where it begins:
@@ -38,7 +38,7 @@ use crate::ticker::{Tick, Ticker, Waker};
 ///
 /// # Cost
 ///
-/// As [`Adaptive`].
+/// As [`Adaptive`](crate::Adaptive).
 ///
 /// # Source
 ///
