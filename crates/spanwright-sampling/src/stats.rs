@@ -76,7 +76,10 @@ impl SamplerStats {
             decisions(observer, reason, (dropped, count.dropped), (kept, count.kept));
         }
         for (index, count) in self.rules.iter().enumerate() {
-            let before = earlier.rules.get(index).filter(|before| before.rule == count.rule);
+            // In its place, or where it was before the sampler was replaced.
+            let is_same = |before: &&RuleCount| before.rule == count.rule;
+            let before = earlier.rules.get(index).filter(is_same);
+            let before = before.or_else(|| earlier.rules.iter().find(is_same));
             let (dropped, kept) = before.map_or((0, 0), |before| (before.dropped, before.kept));
             let rule = [(attribute::SAMPLER_RULE, count.rule.as_str())];
             decisions(observer, rule, (dropped, count.dropped), (kept, count.kept));
