@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::semconv::Metric;
-use crate::{ContentEncoding, ExportError, IgnoredVariable, LossReason};
+use crate::{BuildError, ContentEncoding, ExportError, IgnoredVariable, LossReason};
 
 /// Hears what a pipeline does: measurements and events.
 ///
@@ -97,6 +97,16 @@ pub enum Event<'a> {
     RequestSplit {
         /// The items of the request.
         items: u64,
+    },
+    /// A configuration of a sampler could not be used, and the sampler that there is goes on.
+    SamplerRejected {
+        /// What is wrong with it.
+        error: &'a BuildError,
+    },
+    /// A sampler was replaced by another one.
+    SamplerReplaced {
+        /// The number of the one that decides from now on.
+        generation: u64,
     },
     /// A sampler applied another strategy that it was sent.
     SamplingStrategyApplied {

@@ -117,6 +117,8 @@ metrics! {
         "The bytes of items that are still ours.";
     QUEUE_PRESSURE = "spanwright.queue.pressure", Gauge, "1",
         "How close the queue is to dropping, 0 to 1.";
+    SAMPLER_CONFIGS = "spanwright.sampler.configs", Counter, "{config}",
+        "The configurations that a sampler was given while it ran, applied or (with error.type) not.";
     SAMPLER_DECISIONS = "spanwright.sampler.decisions", Counter, "{span}",
         "The spans that a sampler decided about, by reason and result.";
     SAMPLER_POLLS = "spanwright.sampler.polls", Counter, "{poll}",

@@ -227,6 +227,11 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         }
     }
 
+    /// Counts what another sampler decided.
+    pub(crate) fn count_decision(&self, span: &StartingSpan<'_>, reason: Reason, is_kept: bool) {
+        self.count(span, 2 * reason.index() + usize::from(is_kept));
+    }
+
     fn count(&self, span: &StartingSpan<'_>, column: usize) {
         if !span.is_rehearsal() {
             self.shared.counters.add(column, 1);

@@ -117,6 +117,15 @@ impl<'a> Intent<'a> {
         self
     }
 
+    /// With the same attributes and reasons, a threshold that somebody else has vouched for.
+    #[cfg(feature = "config")]
+    #[must_use]
+    pub(crate) fn with_reliable_threshold(mut self, threshold: Threshold) -> Self {
+        self.threshold = Some(threshold);
+        self.is_reliable = true;
+        self
+    }
+
     /// What the randomness must reach; `None` to drop.
     #[must_use]
     #[inline]

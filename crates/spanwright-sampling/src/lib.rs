@@ -5,6 +5,7 @@
 mod always_record;
 mod composable;
 mod composite;
+mod config;
 mod consistent;
 mod counter;
 mod intent;
@@ -16,6 +17,7 @@ mod priority;
 mod probability;
 mod rate;
 mod reason;
+mod reload;
 #[cfg(feature = "remote")]
 mod remote;
 mod rules;
@@ -33,6 +35,7 @@ pub use self::{
     always_record::AlwaysRecord,
     composable::{AlwaysOff, AlwaysOn, Annotating, AnyOf, ComposableSampler, ParentThreshold, Probability},
     composite::CompositeSampler,
+    config::{ConfiguredSampler, ConfiguredSamplerBuilder, SamplerConfig},
     consistent::ConsistentProbability,
     intent::Intent,
     keys::{KeyShare, KeyStats, KeyWriter, PerKey, PerKeyBuilder, PerKeySampler, SpanKey},
@@ -45,6 +48,7 @@ pub use self::{
         RateStats,
     },
     reason::Reason,
+    reload::{ReloadHandle, ReloadStatus, ReloadableSampler, ReloadableSamplerBuilder},
     rules::{IntoPredicate, Lint, Predicate, Rule, RuleBased, RuleBasedBuilder},
     sampler::{Decision, Outcome, Sampler},
     shadow::{Comparison, Shadow, ShadowStats},

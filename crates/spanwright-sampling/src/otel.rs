@@ -10,8 +10,10 @@ use spanwright_core::{Ended, Held, Release, TailStage};
 use crate::always_record::AlwaysRecord;
 use crate::composable::ComposableSampler;
 use crate::composite::CompositeSampler;
+use crate::config::ConfiguredSampler;
 use crate::parent_based::ParentBased;
 use crate::plain::{AlwaysOffSampler, AlwaysOnSampler};
+use crate::reload::ReloadableSampler;
 #[cfg(feature = "remote")]
 use crate::remote::JaegerRemoteSampler;
 use crate::sampler::{Decision, Outcome, Sampler};
@@ -47,7 +49,9 @@ should_sample! {
     [] AlwaysOnSampler;
     [S: Sampler + Clone] AlwaysRecord<S>;
     [S: ComposableSampler] CompositeSampler<S>;
+    [] ConfiguredSampler;
     [] ParentBased;
+    [] ReloadableSampler;
     [S: Sampler + Clone, T: Sampler + Clone] Shadow<S, T>;
 }
 

@@ -162,7 +162,7 @@ impl PerKey {
     }
 
     /// Lets the ticker of the process tick it, until its last owner lets it go.
-    pub(super) fn drive(&self) -> Result<(), BuildError> {
+    pub(crate) fn drive(&self) -> Result<(), BuildError> {
         Ticker::shared().drive(&self.shared)
     }
 }
