@@ -3,19 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use opentelemetry::Key;
 use spanwright_batching::{BatchConfig, BatchSpanProcessor, OverflowPolicy};
 use spanwright_core::{BoxExporter, BuildError, Env, Exporter, Observer, Pressure};
 use spanwright_otlp::SpanEncoder;
-use spanwright_sampling::TailSampler;
+use spanwright_sampling::{ConfiguredSampler, TailSampler};
 
 use crate::idle::idle_processor;
 use crate::notice;
-use crate::otel::SdkSettings;
+use crate::otel::{Resource, SdkSettings};
 #[cfg(any(feature = "grpc", feature = "http"))]
 use crate::otlp::OtlpSettings;
 use crate::own_thread::OwnThread;
 use crate::pipeline::{Inner, Pipeline, State};
-use crate::settings::Settings;
+use crate::settings::{SERVICE_NAME, Settings};
 
 /// The destination that the settings describe.
 #[cfg(any(feature = "grpc", feature = "http"))]
@@ -188,10 +189,13 @@ impl PipelineBuilder {
             false => State::Exporting,
             true => State::Idle,
         };
+        let resource = self.sdk.resource(&settings.resource, self.service_name.as_deref());
+        if state != State::Disabled {
+            self.configure_sampler(&settings, &env, &resource);
+        }
         let ignored = env.ignored();
         notice::variables_ignored(&ignored, self.observer.as_deref());
 
-        let resource = self.sdk.resource(&settings.resource, self.service_name.as_deref());
         let length_limit = self.attribute_value_length_limit;
         let encoder = SpanEncoder::builder()
             .with_resource(&resource)
@@ -235,6 +239,29 @@ impl PipelineBuilder {
             propagators: settings.propagators,
             ignored,
         }))
+    }
+
+    /// Only where it is wanted: it may start to ask a server.
+    fn configure_sampler(&mut self, settings: &Settings, env: &Env, resource: &Resource) {
+        let Self {
+            sdk,
+            observer,
+            pressure,
+            ..
+        } = self;
+        sdk.configure_sampler(|| {
+            let mut builder = ConfiguredSampler::builder(settings.sampler.clone());
+            if let Some(name) = resource.get(&Key::from_static_str(SERVICE_NAME)) {
+                builder = builder.with_service_name(name.as_str());
+            }
+            if let Some(observer) = observer {
+                builder = builder.with_observer(Arc::clone(observer));
+            }
+            if let Some(pressure) = pressure {
+                builder = builder.with_pressure(pressure.clone());
+            }
+            builder.spawn_or_ignore(env)
+        });
     }
 
     fn batch_config(&mut self, env: &Env) -> BatchConfig {

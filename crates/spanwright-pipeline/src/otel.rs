@@ -17,10 +17,11 @@ use opentelemetry_sdk::trace::{
 pub(crate) use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use spanwright_batching::BatchSpanProcessor;
 use spanwright_otlp::SpanEncoder;
+use spanwright_sampling::ConfiguredSampler;
 
 use crate::builder::PipelineBuilder;
 use crate::own_thread;
-use crate::settings::{Limits, Propagator, Root, SERVICE_NAME, Sampling, Settings};
+use crate::settings::{Limits, Propagator, SERVICE_NAME, Settings};
 
 /// The one processor that a provider gets from us.
 pub(crate) type Processor = BatchSpanProcessor<SpanEncoder>;
@@ -47,6 +48,9 @@ impl PipelineBuilder {
 
     /// Decides which spans are recorded and which exported. Default: what `OTEL_TRACES_SAMPLER` says, or parent-based, and
     /// always for roots.
+    ///
+    /// One that follows a file, or is replaced while the service runs, is a `ReloadableSampler` of `spanwright-sampling`: keep its
+    /// handle, and give it here.
     ///
     /// For a parent-based sampler around one of your own take `Sampler::parent_based`: the variant `Sampler::ParentBased` throws
     /// the attributes and the trace state of your sampler away.
@@ -90,6 +94,11 @@ impl SdkSettings {
         }
     }
 
+    /// Takes the sampler that the environment describes, unless code has one.
+    pub(crate) fn configure_sampler(&mut self, configured: impl FnOnce() -> ConfiguredSampler) {
+        self.sampler.get_or_insert_with(|| Box::new(configured()));
+    }
+
     /// The provider. What its builder has read from the process's environment is replaced by what was read for us.
     pub(crate) fn provider(
         self,
@@ -99,7 +108,9 @@ impl SdkSettings {
     ) -> SdkTracerProvider {
         let builder = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_sampler(NotOurOwn(self.sampler.unwrap_or_else(|| sampler(settings.sampling))))
+            .with_sampler(NotOurOwn(
+                self.sampler.unwrap_or_else(|| Box::<ConfiguredSampler>::default()),
+            ))
             .with_id_generator(BoxIdGenerator(
                 self.id_generator.unwrap_or_else(|| Box::<RandomIdGenerator>::default()),
             ))
@@ -126,19 +137,6 @@ pub(crate) fn propagator(propagators: &[Propagator]) -> TextMapCompositePropagat
         Propagator::TraceContext => Box::new(TraceContextPropagator::new()),
     });
     TextMapCompositePropagator::new(propagators.collect())
-}
-
-fn sampler(Sampling { root, is_parent_based }: Sampling) -> Box<dyn ShouldSample> {
-    let root = match root {
-        Root::AlwaysOff => Sampler::AlwaysOff,
-        Root::AlwaysOn => Sampler::AlwaysOn,
-        Root::TraceIdRatio(ratio) => Sampler::TraceIdRatioBased(ratio),
-    };
-    if is_parent_based {
-        Sampler::parent_based(root).into()
-    } else {
-        root.into()
-    }
 }
 
 fn span_limits(limits: Limits) -> SpanLimits {

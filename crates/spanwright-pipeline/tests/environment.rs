@@ -217,6 +217,32 @@ fn the_sampler_is_that_of_the_variable_unless_code_has_one() {
     assert!(child(&pipeline, false) && samples(&pipeline));
 }
 
+/// Who samples a share says so; who samples everything does not pay for a trace state in each span.
+#[test]
+fn a_ratio_is_written_into_the_trace_state_and_the_default_is_not() {
+    let ot = |variables: &[(&str, &str)]| {
+        let env = Env::from_pairs(variables.iter().copied().chain([("OTEL_TRACES_EXPORTER", "none")]));
+        let pipeline = Pipeline::builder()
+            .with_env(env)
+            .with_exporter("mine", service_fn(taker))
+            .build()
+            .unwrap();
+        let span = pipeline.tracer("test").start("work");
+        span.span_context().trace_state().get("ot").map(str::to_owned)
+    };
+    let ratio = ("OTEL_TRACES_SAMPLER_ARG", "1");
+    assert_eq!(
+        ot(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ratio]).as_deref(),
+        Some("th:0")
+    );
+    assert_eq!(
+        ot(&[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ratio]).as_deref(),
+        Some("th:0")
+    );
+    assert_eq!(ot(&[]), None);
+    assert_eq!(ot(&[("OTEL_TRACES_SAMPLER", "always_on")]), None);
+}
+
 #[test]
 fn limits_are_those_of_the_variables_unless_code_has_them() {
     let variables = |endpoint: &str| {

@@ -7,16 +7,11 @@ mod limits;
 mod percent;
 mod propagation;
 mod resource;
-mod sampling;
 
 use spanwright_core::Env;
+use spanwright_sampling::SamplerConfig;
 
-pub(crate) use self::{
-    limits::Limits,
-    propagation::Propagator,
-    resource::SERVICE_NAME,
-    sampling::{Root, Sampling},
-};
+pub(crate) use self::{limits::Limits, propagation::Propagator, resource::SERVICE_NAME};
 
 /// The variables that belong to the pipeline as a whole.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,7 +20,7 @@ pub(crate) struct Settings {
     /// Whether there is the exporter that the variables describe.
     pub(crate) exports_otlp: bool,
     pub(crate) resource: Vec<(String, String)>,
-    pub(crate) sampling: Sampling,
+    pub(crate) sampler: SamplerConfig,
     pub(crate) limits: Limits,
     pub(crate) propagators: Vec<Propagator>,
 }
@@ -36,7 +31,7 @@ impl Settings {
             is_disabled: env.bool("OTEL_SDK_DISABLED").unwrap_or_default(),
             exports_otlp: exports_otlp(env),
             resource: resource::attributes(env),
-            sampling: Sampling::from_env(env),
+            sampler: SamplerConfig::from_env(env),
             limits: Limits::from_env(env),
             propagators: Propagator::from_env(env),
         }
