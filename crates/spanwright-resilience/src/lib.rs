@@ -1,0 +1,19 @@
+//! Retry, retry budget, circuit breaker, adaptive concurrency, failover: tower layers over policies without I/O.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod breaker;
+mod limit;
+mod random;
+mod retry;
+
+#[doc(inline)]
+pub use self::{
+    breaker::{
+        BreakerConfig, BreakerCounts, BreakerService, BreakerState, CallError, CallOutcome, CircuitBreaker,
+        CircuitBreakerLayer, Permit,
+    },
+    limit::{AdaptiveConcurrency, Aimd, FixedLimit, Gradient, Limit, LimitOutcome, LimitSample, MAX_LIMIT},
+    random::{Random, SeededRandom, ThreadRandom},
+    retry::{Backoff, Jitter, RetryBudget},
+};
