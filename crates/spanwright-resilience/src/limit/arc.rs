@@ -10,38 +10,60 @@ use spanwright_core::BuildError;
 
 use super::{Limit, LimitOutcome, LimitSample, MAX_LIMIT};
 
-/// One more per round trip while round trips stay as they were and the limit is in use; a tenth fewer when they grow beyond
-/// their usual spread, or the receiver says that it is too much.
+/// One more per round trip while round trips are as short as they can be and the limit is in use; a tenth fewer when they grow
+/// beyond that and their usual spread, or the receiver says that it is too much.
+///
+/// Vector compares with an average of the past, which a queue of our own making raises: after the receiver's capacity halves, it
+/// settles at a limit of 1.6 times what the receiver takes (simulated, `limit/tests.rs`). Here the measure is the round trip without a
+/// queue. It falls with every shorter one, and rises only where the queue cannot be ours: while the limit is not in use, or when
+/// a limit that was cut by a third has made round trips no shorter.
 #[derive(Clone, Debug)]
 pub struct AdaptiveConcurrency {
     limit: usize,
     max: usize,
-    past: Option<Average>,
+    /// Seconds of a round trip without a queue.
+    base: Option<f64>,
+    /// The variance of one round trip within an interval.
+    variance: f64,
     /// What was seen since the last step.
     now: Interval,
     next_step: Option<Instant>,
+    retreat: Option<Retreat>,
+    /// When the limit shrank last: requests from before that were under way under the larger one.
+    shrunk: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Interval {
     sum: f64,
+    squares: f64,
     samples: u32,
-    reached_limit: bool,
+    most_in_flight: usize,
     was_overloaded: bool,
 }
 
-/// An exponentially weighted mean, and the mean of the squares.
+/// A limit that shrinks.
 #[derive(Clone, Copy, Debug)]
-struct Average {
-    mean: f64,
-    variance: f64,
+struct Retreat {
+    /// What it was before.
+    limit: usize,
+    /// The limit and the round trip after the first step, when what had been sent under the old limit was gone.
+    reference: Option<(usize, f64)>,
 }
 
-/// How much the round trips of one interval weigh.
+/// How much an interval's spread weighs, and a shorter round trip.
 const ALPHA: f64 = 0.4;
-/// So many standard deviations above the mean are no accident.
+/// So many standard deviations of the mean above the base are no accident.
 const DEVIATIONS: f64 = 2.5;
+/// Growing goes on up to this much above the base: a queue of one in twenty keeps the receiver busy.
+const GROWS_BELOW: f64 = 1.05;
+/// And what is above this is a queue that costs time and brings nothing.
+const SHRINKS_ABOVE: f64 = 1.1;
 const DECREASE: f64 = 0.9;
+/// Below this share of the limit there is no queue of ours.
+const IN_USE: f64 = 0.7;
+/// Of a retreat that did not help.
+const FUTILE: f64 = 0.7;
 
 impl AdaptiveConcurrency {
     /// From 1 up to `max`, 1 and more.
@@ -56,55 +78,79 @@ impl AdaptiveConcurrency {
         })
     }
 
-    /// The usual round trip, once there was one.
+    /// A round trip without a queue, once there was one.
     #[must_use]
-    pub fn usual_rtt(&self) -> Option<Duration> {
-        self.past.map(|past| Duration::from_secs_f64(past.mean))
+    pub fn base_rtt(&self) -> Option<Duration> {
+        self.base.map(Duration::from_secs_f64)
     }
 
     fn step(&mut self) {
-        let Interval {
-            sum,
-            samples,
-            reached_limit,
-            was_overloaded,
-        } = std::mem::take(&mut self.now);
-        let current = (samples > 0).then(|| sum / f64::from(samples));
-        let usual = self.past;
-        let is_slower = match (current, usual) {
-            (Some(current), Some(usual)) => {
-                current >= usual.mean + DEVIATIONS * usual.variance.sqrt() && current > usual.mean
+        let interval = std::mem::take(&mut self.now);
+        let Some(current) = interval.mean() else {
+            if interval.was_overloaded {
+                self.shrink();
             }
-            _ => false,
+            return;
         };
-        if was_overloaded || is_slower {
-            self.limit = ((self.limit as f64 * DECREASE) as usize).max(1);
-        } else if let Some(current) = current
-            && reached_limit
-            && usual.is_none_or(|usual| current <= usual.mean)
-        {
-            self.limit = (self.limit + 1).min(self.max);
+        let noise = self.noise(&interval, current);
+        let base = *self.base.get_or_insert(current);
+        if interval.was_overloaded {
+            self.shrink();
+        } else if current > base * SHRINKS_ABOVE + noise {
+            self.retreat_from(current);
+        } else {
+            self.retreat = None;
+            let reaches_limit = interval.most_in_flight >= self.limit;
+            if reaches_limit && current <= base * GROWS_BELOW + noise / 2.0 {
+                self.limit = (self.limit + 1).min(self.max);
+            }
         }
-        if let Some(current) = current {
-            self.past = Some(Average::with(usual, current));
+        let base = self.base.unwrap_or(current);
+        if current < base || (interval.most_in_flight as f64) < self.limit as f64 * IN_USE {
+            self.base = Some(base + ALPHA * (current - base));
         }
+    }
+
+    /// Whether it was sent under the limit of now.
+    fn is_news(&self, sample: &LimitSample) -> bool {
+        self.shrunk.is_none_or(|shrunk| shrunk + sample.rtt <= sample.now)
+    }
+
+    /// How far the mean of an interval is from the truth by accident.
+    fn noise(&mut self, interval: &Interval, mean: f64) -> f64 {
+        let samples = f64::from(interval.samples);
+        if interval.samples > 1 {
+            let variance = (interval.squares / samples - mean * mean).max(0.0);
+            self.variance += ALPHA * (variance - self.variance);
+        }
+        DEVIATIONS * (self.variance / samples).sqrt()
+    }
+
+    fn retreat_from(&mut self, current: f64) {
+        let limit = self.limit;
+        let Some(retreat) = &mut self.retreat else {
+            self.retreat = Some(Retreat { limit, reference: None });
+            return self.shrink();
+        };
+        let (reference, rtt) = *retreat.reference.get_or_insert((limit, current));
+        // A queue of ours would have become shorter as the limit did.
+        if limit as f64 <= reference as f64 * FUTILE && current >= rtt * DECREASE {
+            self.base = Some(current);
+            self.limit = retreat.limit;
+            self.retreat = None;
+        } else {
+            self.shrink();
+        }
+    }
+
+    fn shrink(&mut self) {
+        self.limit = ((self.limit as f64 * DECREASE) as usize).max(1);
     }
 }
 
-impl Average {
-    fn with(before: Option<Self>, value: f64) -> Self {
-        let Some(Self { mean, variance }) = before else {
-            return Self {
-                mean: value,
-                variance: 0.0,
-            };
-        };
-        let delta = value - mean;
-        let increment = ALPHA * delta;
-        Self {
-            mean: mean + increment,
-            variance: (1.0 - ALPHA) * (variance + delta * increment),
-        }
+impl Interval {
+    fn mean(&self) -> Option<f64> {
+        (self.samples > 0).then(|| self.sum / f64::from(self.samples))
     }
 }
 
@@ -113,9 +159,12 @@ impl Default for AdaptiveConcurrency {
         Self {
             limit: 1,
             max: MAX_LIMIT,
-            past: None,
+            base: None,
+            variance: 0.0,
             now: Interval::default(),
             next_step: None,
+            retreat: None,
+            shrunk: None,
         }
     }
 }
@@ -126,21 +175,27 @@ impl Limit for AdaptiveConcurrency {
     }
 
     fn on_sample(&mut self, sample: &LimitSample) {
-        self.now.reached_limit |= sample.in_flight >= self.limit;
+        self.now.most_in_flight = self.now.most_in_flight.max(sample.in_flight);
         match sample.outcome {
             LimitOutcome::Ignore => return,
-            LimitOutcome::Overload => self.now.was_overloaded = true,
-            LimitOutcome::Success => {
-                self.now.sum += sample.rtt.as_secs_f64();
+            LimitOutcome::Overload => self.now.was_overloaded |= self.is_news(sample),
+            LimitOutcome::Success if self.is_news(sample) => {
+                let rtt = sample.rtt.as_secs_f64();
+                self.now.sum += rtt;
+                self.now.squares += rtt * rtt;
                 self.now.samples += 1;
             }
+            LimitOutcome::Success => {}
         }
         // Once per round trip: what a step does is seen one round trip later.
         let next_step = *self.next_step.get_or_insert(sample.now);
-        if sample.now >= next_step {
+        if sample.now >= next_step && (self.now.samples > 0 || self.now.was_overloaded) {
+            let before = self.limit;
             self.step();
-            let pause = self.usual_rtt().unwrap_or(sample.rtt);
-            self.next_step = Some(sample.now + pause);
+            if self.limit < before {
+                self.shrunk = Some(sample.now);
+            }
+            self.next_step = Some(sample.now + sample.rtt);
         }
     }
 }

@@ -8,6 +8,9 @@ mod arc;
 mod fixed;
 mod gradient;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
