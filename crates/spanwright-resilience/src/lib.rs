@@ -6,6 +6,7 @@ mod breaker;
 mod limit;
 mod random;
 mod retry;
+mod window;
 
 #[doc(inline)]
 pub use self::{
@@ -15,5 +16,8 @@ pub use self::{
     },
     limit::{AdaptiveConcurrency, Aimd, FixedLimit, Gradient, Limit, LimitOutcome, LimitSample, MAX_LIMIT},
     random::{Random, SeededRandom, ThreadRandom},
-    retry::{Backoff, Jitter, RetryBudget},
+    retry::{
+        AdaptiveRetryStrategy, AdaptiveRetryStrategyBuilder, Attempts, Backoff, GiveUp, Jitter, RetryAdvice,
+        RetryBudget, RetryDecision, RetryLayer, RetryLimits, RetryService, RetryStats,
+    },
 };

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::config::BreakerConfig;
-use super::window::{Counts, Window};
 use crate::random::Random;
+use crate::window::Window;
 
 /// Whether calls go through.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,7 +40,8 @@ pub enum CallOutcome {
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
     config: BreakerConfig,
-    window: Window,
+    /// Calls, those that failed, those that were slow.
+    window: Window<3>,
     state: State,
     /// Calls permitted before the last change of state have nothing to say any more.
     generation: u64,
@@ -144,19 +145,11 @@ impl Engine {
         }
         let (counts, server_delay) = match outcome {
             CallOutcome::Neutral => return,
-            CallOutcome::Success { elapsed } => (self.success(elapsed), None),
-            CallOutcome::Unavailable { server_delay } => (
-                Counts {
-                    calls: 1,
-                    failures: 1,
-                    slow: 0,
-                },
-                server_delay,
-            ),
+            CallOutcome::Success { elapsed } => ([1, 0, u64::from(elapsed >= self.config.slow_call)], None),
+            CallOutcome::Unavailable { server_delay } => ([1, 1, 0], server_delay),
         };
         self.window.add(now, counts);
-        let sum = self.window.sum(now);
-        if sum.calls >= self.config.min_calls && self.is_too_much(sum) {
+        if self.is_too_much(now) {
             self.open(now, server_delay, random);
         }
     }
@@ -172,18 +165,12 @@ impl Engine {
         matches!(self.state, State::Open { .. })
     }
 
-    fn success(&self, elapsed: Duration) -> Counts {
-        Counts {
-            calls: 1,
-            failures: 0,
-            slow: u64::from(elapsed >= self.config.slow_call),
-        }
-    }
-
-    fn is_too_much(&self, sum: Counts) -> bool {
-        let share = |part: u64| part as f64 / sum.calls as f64;
-        share(sum.failures) >= self.config.failure_share
-            || (sum.slow > 0 && share(sum.slow + sum.failures) >= self.config.slow_share)
+    fn is_too_much(&mut self, now: Instant) -> bool {
+        let [calls, failures, slow] = self.window.sum(now);
+        let share = |part: u64| part as f64 / calls as f64;
+        calls >= self.config.min_calls
+            && (share(failures) >= self.config.failure_share
+                || (slow > 0 && share(slow + failures) >= self.config.slow_share))
     }
 
     fn open(&mut self, now: Instant, server_delay: Option<Duration>, random: &mut impl Random) {

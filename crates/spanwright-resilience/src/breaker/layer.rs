@@ -1,5 +1,7 @@
 //! The breaker as a layer.
 
+use tower_layer::Layer;
+
 use super::CircuitBreaker;
 use super::service::BreakerService;
 
@@ -18,9 +20,12 @@ impl CircuitBreakerLayer {
     pub const fn new(breaker: CircuitBreaker) -> Self {
         Self { breaker }
     }
+}
 
-    /// The breaker in front of this exporter.
-    pub fn layer<S>(&self, exporter: S) -> BreakerService<S> {
+impl<S> Layer<S> for CircuitBreakerLayer {
+    type Service = BreakerService<S>;
+
+    fn layer(&self, exporter: S) -> BreakerService<S> {
         BreakerService::new(exporter, self.breaker.clone())
     }
 }

@@ -19,7 +19,6 @@ mod layer;
 mod service;
 #[cfg(test)]
 mod tests;
-mod window;
 
 use std::fmt;
 use std::sync::Arc;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use spanwright_core::BuildError;
 
+use crate::window::Window;
+
 /// Lets retries be a share of the requests of the last ten seconds, and not more.
 ///
 /// ```text
@@ -22,26 +24,17 @@ use spanwright_core::BuildError;
 ///
 /// # Cost
 ///
-/// Ten slots, no allocation.
+/// No allocation.
 #[derive(Clone, Debug)]
 pub struct RetryBudget {
     ratio: f64,
     least_per_second: f64,
-    slots: [Slot; SLOTS],
-    current: usize,
-    /// When the current slot began; before the first request, nothing.
-    began: Option<Instant>,
+    /// Requests, and retries.
+    window: Window<2>,
     exhausted: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    requests: u64,
-    retries: u64,
-}
-
-const SLOTS: usize = 10;
-const SLOT: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(10);
 
 impl RetryBudget {
     /// The default share: a receiver that fails gets a fifth more requests, which does not keep it down.
@@ -58,56 +51,40 @@ impl RetryBudget {
         Ok(Self {
             ratio: BuildError::check_range("retry_budget.ratio", ratio, 0.0..=1000.0)?,
             least_per_second: BuildError::check_range("retry_budget.least_per_second", least_per_second, 0.0..=1e6)?,
-            slots: [Slot::default(); SLOTS],
-            current: 0,
-            began: None,
+            window: Window::new(WINDOW),
             exhausted: 0,
         })
     }
 
     /// A request begins that is no retry.
     pub fn deposit(&mut self, now: Instant) {
-        self.advance(now);
-        self.slots[self.current].requests += 1;
+        self.window.add(now, [1, 0]);
     }
 
     /// Whether a retry may begin now; if so it has.
     pub fn withdraw(&mut self, now: Instant) -> bool {
-        self.advance(now);
-        let has_room = self.room() >= 1.0;
+        let has_room = self.room(now) >= 1.0;
         if has_room {
-            self.slots[self.current].retries += 1;
+            self.window.add(now, [0, 1]);
         } else {
             self.exhausted += 1;
         }
         has_room
     }
 
-    /// How many retries may begin at once.
+    /// How many retries may begin now.
     #[must_use]
-    pub fn room(&self) -> f64 {
-        let sum = |count: fn(&Slot) -> u64| self.slots.iter().map(count).sum::<u64>() as f64;
-        let window = SLOTS as f64 * SLOT.as_secs_f64();
-        let earned = self.least_per_second * window + self.ratio * sum(|slot| slot.requests);
+    pub fn room(&mut self, now: Instant) -> f64 {
+        let [requests, retries] = self.window.sum(now);
+        let earned = self.least_per_second * WINDOW.as_secs_f64() + self.ratio * requests as f64;
         // Ten fifths are two, whatever the last digit of a float says.
-        (earned - sum(|slot| slot.retries) + 1e-9).max(0.0)
+        (earned - retries as f64 + 1e-9).max(0.0)
     }
 
     /// How often a retry was refused.
     #[must_use]
     pub fn exhausted(&self) -> u64 {
         self.exhausted
-    }
-
-    fn advance(&mut self, now: Instant) {
-        let began = *self.began.get_or_insert(now);
-        let passed = now.saturating_duration_since(began).as_millis() / SLOT.as_millis();
-        for _ in 0..passed.min(SLOTS as u128) {
-            self.current = (self.current + 1) % SLOTS;
-            self.slots[self.current] = Slot::default();
-        }
-        let passed = u32::try_from(passed).unwrap_or(u32::MAX);
-        self.began = Some(began + SLOT.saturating_mul(passed));
     }
 }
 
@@ -117,9 +94,7 @@ impl Default for RetryBudget {
         Self {
             ratio: Self::RATIO,
             least_per_second: Self::LEAST_PER_SECOND,
-            slots: [Slot::default(); SLOTS],
-            current: 0,
-            began: None,
+            window: Window::new(WINDOW),
             exhausted: 0,
         }
     }
@@ -163,7 +138,7 @@ mod tests {
         let (clock, mut budget) = (ManualClock::new(), RetryBudget::new(0.2, 0.0).expect("in range"));
         assert!(!budget.withdraw(clock.now()));
         (0..10).for_each(|_| budget.deposit(clock.now()));
-        assert_eq!(budget.room().round(), 2.0);
+        assert_eq!(budget.room(clock.now()).round(), 2.0);
         clock.advance(Duration::from_millis(9_999));
         assert!(budget.withdraw(clock.now()));
         clock.advance(Duration::from_millis(1));
