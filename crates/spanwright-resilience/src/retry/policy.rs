@@ -48,7 +48,7 @@ pub enum GiveUp {
 }
 
 /// How often and how long one operation is tried.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RetryLimits {
     /// Attempts in all, the first included. Default: without a limit.
@@ -108,15 +108,6 @@ impl Attempts {
         }
         self.made += 1;
         RetryDecision::After(delay)
-    }
-}
-
-impl Default for RetryLimits {
-    fn default() -> Self {
-        Self {
-            max_attempts: None,
-            max_elapsed: None,
-        }
     }
 }
 

@@ -23,9 +23,11 @@ use crate::random::ThreadRandom;
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
-/// use spanwright_resilience::{AdaptiveRetryStrategy, RetryAdvice};
+/// use spanwright_resilience::{AdaptiveRetryStrategy, RetryAdvice, RetryBudget};
 ///
-/// let strategy = AdaptiveRetryStrategy::builder().with_max_attempts(4).build()?;
+/// // A fifth of all operations may be tried again, and ten a second besides.
+/// let budget = RetryBudget::new(0.2, 10.0)?;
+/// let strategy = AdaptiveRetryStrategy::builder().with_budget(budget).with_max_attempts(4).build()?;
 /// let mut calls = 0;
 /// let answer = strategy
 ///     .run(
