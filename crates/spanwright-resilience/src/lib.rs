@@ -14,7 +14,10 @@ pub use self::{
         BreakerConfig, BreakerCounts, BreakerService, BreakerState, CallError, CallOutcome, CircuitBreaker,
         CircuitBreakerLayer, Permit,
     },
-    limit::{AdaptiveConcurrency, Aimd, FixedLimit, Gradient, Limit, LimitOutcome, LimitSample, MAX_LIMIT},
+    limit::{
+        AdaptiveConcurrency, Aimd, Concurrency, ConcurrencyLimitLayer, FixedLimit, Gradient, Limit, LimitOutcome,
+        LimitSample, LimitService, MAX_LIMIT,
+    },
     random::{Random, SeededRandom, ThreadRandom},
     retry::{
         AdaptiveRetryStrategy, AdaptiveRetryStrategyBuilder, Attempts, Backoff, GiveUp, Jitter, RetryAdvice,

@@ -5,8 +5,11 @@
 
 mod aimd;
 mod arc;
+mod concurrency;
 mod fixed;
 mod gradient;
+mod layer;
+mod service;
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +17,10 @@ mod tests;
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
-pub use self::{aimd::Aimd, arc::AdaptiveConcurrency, fixed::FixedLimit, gradient::Gradient};
+pub use self::{
+    aimd::Aimd, arc::AdaptiveConcurrency, concurrency::Concurrency, fixed::FixedLimit, gradient::Gradient,
+    layer::ConcurrencyLimitLayer, service::LimitService,
+};
 
 /// Finds out how many requests may be under way.
 ///
