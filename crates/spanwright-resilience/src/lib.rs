@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod breaker;
+mod endpoints;
 mod limit;
 mod random;
 mod retry;
@@ -14,6 +15,7 @@ pub use self::{
         BreakerConfig, BreakerCounts, BreakerService, BreakerState, CallError, CallOutcome, CircuitBreaker,
         CircuitBreakerLayer, Permit,
     },
+    endpoints::{Balance, Failover},
     limit::{
         AdaptiveConcurrency, Aimd, Concurrency, ConcurrencyLimitLayer, FixedLimit, Gradient, Limit, LimitOutcome,
         LimitSample, LimitService, MAX_LIMIT,
