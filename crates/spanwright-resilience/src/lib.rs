@@ -5,6 +5,8 @@
 mod breaker;
 mod endpoints;
 mod limit;
+mod otel;
+mod parking;
 mod random;
 mod retry;
 mod window;
@@ -20,6 +22,7 @@ pub use self::{
         AdaptiveConcurrency, Aimd, Concurrency, ConcurrencyLimitLayer, FixedLimit, Gradient, Limit, LimitOutcome,
         LimitSample, LimitService, MAX_LIMIT,
     },
+    otel::{ResilientExporter, ResilientExporterBuilder, ResilientExporterStats},
     random::{Random, SeededRandom, ThreadRandom},
     retry::{
         AdaptiveRetryStrategy, AdaptiveRetryStrategyBuilder, Attempts, Backoff, GiveUp, Jitter, RetryAdvice,
