@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use spanwright_core::{EncodedBatch, ErrorKind, ExportError, Priority, Receipt};
 use spanwright_resilience::{
-    AdaptiveRetryStrategy, BreakerConfig, BreakerState, CircuitBreaker, CircuitBreakerLayer, Concurrency, ConcurrencyLimitLayer,
-    FixedLimit, GiveUp, RetryBudget, RetryLayer,
+    AdaptiveRetryStrategy, BreakerConfig, BreakerState, CircuitBreaker, CircuitBreakerLayer, Concurrency,
+    ConcurrencyLimitLayer, FixedLimit, GiveUp, RetryBudget, RetryLayer,
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -51,7 +51,7 @@ impl Service<EncodedBatch> for Script {
         self.calls.lock().expect("no panic").push(first_segment);
         let answer = self.answers.lock().expect("no panic").pop_front();
         Box::pin(async move {
-            tokio::time::sleep(ROUND_TRIP).await;
+            passes(ROUND_TRIP).await;
             answer.unwrap_or_else(|| Ok(Receipt::accepted()))
         })
     }
@@ -77,14 +77,25 @@ where
     service.call(batch()).await
 }
 
+/// The runtime moves its clock by itself when everybody waits.
+async fn passes(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
+}
+
 fn with_paused_time<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     runtime.expect("a runtime").block_on(work)
 }
 
 fn strategy() -> AdaptiveRetryStrategy {
     let budget = RetryBudget::new(10.0, 10.0).expect("in range");
-    AdaptiveRetryStrategy::builder().with_budget(budget).build().expect("in range")
+    AdaptiveRetryStrategy::builder()
+        .with_budget(budget)
+        .build()
+        .expect("in range")
 }
 
 #[test]
@@ -96,9 +107,15 @@ fn a_request_that_may_arrive_later_is_sent_again_with_the_same_bytes() {
     assert_eq!(receipt, Receipt::accepted());
     let calls = script.calls.lock().expect("no panic").clone();
     assert_eq!(calls.len(), 4);
-    assert!(calls.iter().all(|segment| *segment == calls[0]), "nothing is copied for a retry");
+    assert!(
+        calls.iter().all(|segment| *segment == calls[0]),
+        "nothing is copied for a retry"
+    );
     let stats = strategy.stats();
-    assert_eq!((stats.operations, stats.attempts, stats.retries, stats.succeeded), (1, 4, 3, 1));
+    assert_eq!(
+        (stats.operations, stats.attempts, stats.retries, stats.succeeded),
+        (1, 4, 3, 1)
+    );
     assert!(stats.total_delay > Duration::ZERO && stats.success_rate == 1.0);
 }
 
@@ -124,7 +141,10 @@ fn what_is_refused_for_good_is_never_sent_twice_and_neither_is_a_partial_success
 fn a_used_up_budget_gives_the_error_back_at_once() {
     let script = Script::of((0..1000).map(|_| unavailable()));
     let budget = RetryBudget::new(0.2, 0.0).expect("in range");
-    let strategy = AdaptiveRetryStrategy::builder().with_budget(budget).build().expect("in range");
+    let strategy = AdaptiveRetryStrategy::builder()
+        .with_budget(budget)
+        .build()
+        .expect("in range");
     let mut service = RetryLayer::new(strategy.clone()).layer(script.clone());
     with_paused_time(async {
         for _ in 0..100 {
@@ -138,13 +158,14 @@ fn a_used_up_budget_gives_the_error_back_at_once() {
 
 #[test]
 fn a_shutdown_wakes_whoever_waits_for_a_retry() {
-    let asked = ExportError::new(ErrorKind::Retryable, "UNAVAILABLE", "").with_retry_after(Some(Duration::from_secs(3600)));
+    let asked =
+        ExportError::new(ErrorKind::Retryable, "UNAVAILABLE", "").with_retry_after(Some(Duration::from_secs(3600)));
     let script = Script::of([Err(asked)]);
     let strategy = strategy();
     let mut service = RetryLayer::new(strategy.clone()).layer(script.clone());
     let error = with_paused_time(async {
         let (result, ()) = tokio::join!(send(&mut service), async {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            passes(Duration::from_secs(60)).await;
             strategy.shutdown();
         });
         result.expect_err("it did not wait for an hour")
@@ -165,8 +186,14 @@ fn an_open_breaker_says_how_long_and_sends_nothing() {
         assert_eq!(breaker.state(), BreakerState::Open);
         for _ in 0..100 {
             let error = send(&mut service).await.expect_err("it is left alone");
-            assert!(error.retry_after().is_some_and(|wait| wait <= Duration::from_secs(1)), "{error}");
-            assert_eq!((error.kind(), error.error_type()), (ErrorKind::Retryable, "circuit_breaker_open"));
+            assert!(
+                error.retry_after().is_some_and(|wait| wait <= Duration::from_secs(1)),
+                "{error}"
+            );
+            assert_eq!(
+                (error.kind(), error.error_type()),
+                (ErrorKind::Retryable, "circuit_breaker_open")
+            );
         }
     });
     assert_eq!(script.calls(), 5);
@@ -205,11 +232,11 @@ fn as_many_are_under_way_as_the_limit_says_and_a_dropped_one_gives_its_place_bac
                 tokio::spawn(async move { send(&mut service).await })
             })
             .collect();
-        tokio::time::sleep(ROUND_TRIP / 2).await;
+        passes(ROUND_TRIP / 2).await;
         assert_eq!((concurrency.in_flight(), script.calls()), (3, 3));
         requests[0].abort();
         requests[1].abort();
-        tokio::time::sleep(ROUND_TRIP * 4).await;
+        passes(ROUND_TRIP * 4).await;
         assert_eq!((concurrency.in_flight(), script.calls()), (0, 10));
     });
 }
@@ -234,7 +261,10 @@ fn sixty_four_callers_at_a_breaker_that_is_half_open_send_one_probe() {
                 })
                 .collect();
             // Kept until all have asked.
-            let permits: Vec<_> = callers.into_iter().map(|caller| caller.join().expect("no panic")).collect();
+            let permits: Vec<_> = callers
+                .into_iter()
+                .map(|caller| caller.join().expect("no panic"))
+                .collect();
             permits.iter().flatten().count()
         });
         assert_eq!(probes, 1);

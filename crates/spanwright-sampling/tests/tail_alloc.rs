@@ -39,6 +39,8 @@ fn ten_spans_of_a_trace_allocate_nothing_kept_or_dropped() {
         .with_policy(TailPolicy::errors())
         .with_policy(TailPolicy::slower_than_quantile(0.9))
         .with_policy(TailPolicy::budget(20))
+        // The same shards for the same traces in every run: which of them has warm buffers must not be chance.
+        .with_entropy(|| 0x9e37_79b9_7f4a_7c15)
         .build()
         .unwrap();
     let mut out = Through::default();

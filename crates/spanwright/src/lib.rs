@@ -54,6 +54,9 @@
 //! | a whole pipeline | [`Pipeline`], [`PipelineBuilder`], [`PipelineGuard`] |
 //! | its queue and its batches | [`batching::BatchConfig`], [`batching::OverflowPolicy`], [`batching::Stats`], [`batching::Report`] |
 //! | its exporter | [`otlp::Protocol`], [`otlp::Compression`], [`otlp::Pem`] |
+//! | which traces are kept, and how many each stands for | [`sampling::AdaptiveSampler`], [`sampling::RuleBased`], [`sampling::TailSampler`] |
+//! | what to do about a receiver that is slow or away | [`resilience::CircuitBreaker`], [`resilience::AdaptiveRetryStrategy`], [`resilience::ResilientExporter`] |
+//! | requests on disk | [`spool::Spool`] |
 //! | an exporter of your own, and who hears what happens | [`core::Exporter`], [`core::Observer`] |
 //! | the SDK's provider with our processor, put together by hand | [`batching::BatchSpanProcessor`], [`otlp::SpanEncoder`], [`otlp::GrpcExporter`] |
 //!
@@ -67,6 +70,9 @@
 //! | `tls` | https and client certificates, for the transports that are on | yes |
 //! | `batching` | [`batching`]: per-thread buffers, the bounded queue, batches, the `SpanProcessor` | by `pipeline` |
 //! | `otlp` | [`otlp`]: the encoder and, with `grpc` or `http`, the exporters | by `pipeline` |
+//! | `resilience` | [`resilience`]: retry, retry budget, circuit breaker, adaptive concurrency, failover | |
+//! | `sampling` | [`sampling`]: every sampler, with regular expressions, documents that may change, remote strategies | |
+//! | `spool` | [`spool`]: encoded requests on disk, safe from crashes | |
 //! | `full` | everything | |
 //!
 //! All four are on by default because an operator chooses protocol and endpoint by variables, and cannot change what was left out
@@ -87,6 +93,15 @@ pub use spanwright_otlp as otlp;
 #[cfg(feature = "pipeline")]
 #[doc(inline)]
 pub use spanwright_pipeline::{Pipeline, PipelineBuilder, PipelineGuard};
+#[cfg(feature = "resilience")]
+#[doc(inline)]
+pub use spanwright_resilience as resilience;
+#[cfg(feature = "sampling")]
+#[doc(inline)]
+pub use spanwright_sampling as sampling;
+#[cfg(feature = "spool")]
+#[doc(inline)]
+pub use spanwright_spool as spool;
 
 // The README's examples compile.
 #[cfg(doctest)]
