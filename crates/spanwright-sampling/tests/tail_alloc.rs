@@ -15,6 +15,9 @@ use self::tail_support::trace;
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
+/// Traces after which every shard has written a long threshold, whatever the hash is seeded with.
+const WARM_UP: u64 = 4_000;
+
 /// Lets everything through, and keeps nothing.
 #[derive(Default)]
 struct Through(u64);
@@ -39,8 +42,6 @@ fn ten_spans_of_a_trace_allocate_nothing_kept_or_dropped() {
         .with_policy(TailPolicy::errors())
         .with_policy(TailPolicy::slower_than_quantile(0.9))
         .with_policy(TailPolicy::budget(20))
-        // The same shards for the same traces in every run: which of them has warm buffers must not be chance.
-        .with_entropy(|| 0x9e37_79b9_7f4a_7c15)
         .build()
         .unwrap();
     let mut out = Through::default();
@@ -49,12 +50,14 @@ fn ten_spans_of_a_trace_allocate_nothing_kept_or_dropped() {
     let mut random = fastrand::Rng::with_seed(1);
     let mut number = 0;
     let mut now = tail_support::start();
-    // As many traces at once as will ever be held at once, and their buffers.
+    // As many traces at once as will ever be held at once, and their buffers; kept, so that every shard has written a trace state.
     for is_local_root in [false, true] {
         for warm in 0..500 {
             let id = trace(1_000_000 + warm, 0.5);
-            let context = SpanContext::new(id, SpanId::from(1), TraceFlags::SAMPLED, false, TraceState::NONE);
-            let span = TailSpan::new(&context, "work").with_local_root(is_local_root);
+            let context = SpanContext::new(id, SpanId::from(1), TraceFlags::SAMPLED, false, state.clone());
+            let span = TailSpan::new(&context, "work")
+                .with_local_root(is_local_root)
+                .with_error(true);
             for _ in 0..9 {
                 sampler.hold(&span, &record, ScopeId::new(0), Class::default(), &mut out);
             }
@@ -76,13 +79,13 @@ fn ten_spans_of_a_trace_allocate_nothing_kept_or_dropped() {
                     sampler.hold(&span, &record, ScopeId::new(0), Class::default(), out);
                 }
             });
-            assert!(number <= 1_000 || counted.count == 0, "{counted:?} for a trace");
+            assert!(number <= WARM_UP || counted.count == 0, "{counted:?} for a trace");
         }
         now += Duration::from_secs(1);
         let counted = allocations(|| _ = sampler.poll(now, out));
-        assert!(number <= 1_000 || counted.count == 0, "{counted:?} for a poll");
+        assert!(number <= WARM_UP || counted.count == 0, "{counted:?} for a poll");
     };
-    (0..20).for_each(|_| work(&mut out));
+    (0..40).for_each(|_| work(&mut out));
     let stats = sampler.stats();
     assert!(stats.kept() > 600 && stats.dropped() > 2_000, "{stats:?}");
 }
