@@ -109,12 +109,14 @@ impl<'a> Row<'a> {
     }
 
     /// What the row has.
+    #[inline]
     pub(crate) fn get(self, column: usize) -> u64 {
         // Relaxed: as above.
         self.at(column).load(Ordering::Relaxed)
     }
 
     /// Sets a column that nobody adds to, and that any thread may set.
+    #[inline]
     pub(crate) fn set(self, column: usize, value: u64) {
         // Relaxed: as above.
         self.at(column).store(value, Ordering::Relaxed);

@@ -26,6 +26,7 @@ impl Stage {
         }
     }
 
+    #[inline]
     pub(super) fn intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         if let Some(delegate) = &self.delegate {
             return self.intent_for(span, delegate.sampling_intent(span));

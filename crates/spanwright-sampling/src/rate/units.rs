@@ -14,6 +14,7 @@ pub(super) const BITS: u32 = 32;
 const SHIFT: u32 = RANGE.trailing_zeros() - BITS;
 
 /// The threshold of a probability, which must not be 0.
+#[inline]
 pub(super) fn threshold(probability: u64) -> Threshold {
     Threshold::from_bits(RANGE - (probability << SHIFT)).unwrap_or_default()
 }
