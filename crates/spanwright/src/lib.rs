@@ -104,6 +104,6 @@ pub use spanwright_sampling as sampling;
 pub use spanwright_spool as spool;
 
 // The README's examples compile.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "pipeline", feature = "sampling"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
