@@ -152,6 +152,8 @@ struct Model {
     /// Items that were counted as lost to damage.
     damaged: u64,
     flipped: Vec<PathBuf>,
+    /// What was lost since a bit flipped. A bit that flipped in memory alone is as it was after a crash, and so is the record.
+    gone: BTreeMap<u64, Known>,
 }
 
 impl StateMachineTest for Model {
@@ -173,6 +175,7 @@ impl StateMachineTest for Model {
             is_faulty: false,
             damaged: 0,
             flipped: Vec::new(),
+            gone: BTreeMap::new(),
         }
     }
 
@@ -452,9 +455,15 @@ impl Model {
 
     /// What is there now is what there was before, for all that comes.
     fn forget(&mut self, found: &[u64], is_durable: bool, is_tainted: bool) {
+        let back = found.iter().filter_map(|id| self.gone.remove_entry(id));
+        self.known.extend(back);
         // An acknowledgement that only survives the end of the process may be gone with the machine.
-        self.known
-            .retain(|id, known| found.contains(id) || (known.is_acked && !known.is_ack_durable));
+        let stays = |id: &u64, known: &Known| found.contains(id) || (known.is_acked && !known.is_ack_durable);
+        if !self.flipped.is_empty() {
+            let lost = self.known.iter().filter(|(id, known)| !stays(id, known));
+            self.gone.extend(lost.map(|(id, known)| (*id, *known)));
+        }
+        self.known.retain(|id, known| stays(id, known));
         for (id, known) in &mut self.known {
             let is_found = found.contains(id);
             *known = Known {
