@@ -132,6 +132,8 @@ const EASE_STEP: f64 = 0.1;
 
 /// So many standard deviations off the outlook are a surprise.
 const SIGMAS: f64 = 5.0;
+/// And such a share of it.
+const LEAST_SURPRISE: f64 = 0.2;
 const DISPERSION_WEIGHT: f64 = 0.02;
 
 /// How long a cell without spans keeps its key: several windows of the slowest estimate would say nothing more.
@@ -352,9 +354,12 @@ impl Engine {
         let variance = self.outlook.squares * seconds * bias;
         let deviation = granted - foreseen;
         let one = if foreseen > 0.0 { variance / foreseen } else { 1.0 };
-        let limit = SIGMAS * (self.dispersion * variance).sqrt() + 3.0 * one;
+        let chance = SIGMAS * (self.dispersion * variance).sqrt() + 3.0 * one;
+        // Less than that is made up for by credit, and not worth a pass.
+        let limit = chance.max(LEAST_SURPRISE * foreseen);
         if variance > 0.0 {
-            let ratio = (deviation * deviation / variance).min(25.0);
+            // One tick that is far off is a change; it takes several to show that ticks always are.
+            let ratio = (deviation * deviation / variance).min(SIGMAS * SIGMAS * self.dispersion);
             self.dispersion = (self.dispersion + DISPERSION_WEIGHT * (ratio - self.dispersion)).max(1.0);
         }
         deviation.abs() > limit

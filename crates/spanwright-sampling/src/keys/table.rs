@@ -30,17 +30,24 @@ use crate::probability::Threshold;
 /// Cells of a fixed number of keys.
 #[derive(Debug)]
 pub(super) struct Table {
-    tags: Box<[Bucket]>,
-    counts: Box<[Bucket]>,
-    plans: Box<[Bucket]>,
+    buckets: Box<[Bucket]>,
     live: AtomicUsize,
     max_keys: usize,
 }
 
-/// One word of each of a bucket's cells, on a cache line of its own.
+/// Eight cells. Tags, plans and counts have a cache line each: those that everybody reads are apart from those that are written to,
+/// and all three are on one page.
+#[derive(Debug)]
+struct Bucket {
+    tags: Line,
+    plans: Line,
+    counts: Line,
+}
+
+/// One word of each of a bucket's cells.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Bucket([AtomicU64; CELLS]);
+struct Line([AtomicU64; CELLS]);
 
 /// The tags of a bucket fill a cache line. Under loom as few as make sense.
 const CELLS: usize = if cfg!(spanwright_loom) { 2 } else { 8 };
@@ -96,11 +103,14 @@ impl Table {
     /// Room for so many keys, filled to three quarters when they are all there.
     pub(super) fn new(max_keys: usize) -> Self {
         let buckets = (max_keys + max_keys.div_ceil(3)).div_ceil(CELLS);
-        let line = |_| Bucket(std::array::from_fn(|_| AtomicU64::new(0)));
+        let line = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
+        let bucket = |_| Bucket {
+            tags: line(),
+            plans: line(),
+            counts: line(),
+        };
         Self {
-            tags: (0..buckets).map(line).collect(),
-            counts: (0..buckets).map(line).collect(),
-            plans: (0..buckets).map(line).collect(),
+            buckets: (0..buckets).map(bucket).collect(),
             live: AtomicUsize::new(0),
             max_keys,
         }
@@ -112,7 +122,7 @@ impl Table {
 
     /// How many cells there are.
     pub(super) fn slots(&self) -> usize {
-        self.tags.len() * CELLS
+        self.buckets.len() * CELLS
     }
 
     /// How many of them have a key, or are about to.
@@ -124,10 +134,10 @@ impl Table {
     pub(super) fn search(&self, key: Fingerprint) -> Search {
         let mut best = None;
         let mut most_free = 0;
-        for bucket in key.buckets(self.tags.len()) {
+        for bucket in key.buckets(self.buckets.len()) {
             let mut first_free = None;
             let mut free = 0;
-            for (index, tag) in self.tags[bucket].0.iter().enumerate() {
+            for (index, tag) in self.buckets[bucket].tags.0.iter().enumerate() {
                 // Acquire: pairs with the exchange of a claim and with the opening of a freed cell, so that count and plan are at
                 // least as new as the tag.
                 let tag = tag.load(Ordering::Acquire);
@@ -185,14 +195,14 @@ impl Table {
     pub(super) fn plan(&self, cell: Cell) -> Option<Plan> {
         // Acquire: pairs with the store of a plan. One that was made for the cell's next key brings its tag along, and the second
         // look finds it.
-        let plan = at(&self.plans, cell.slot).load(Ordering::Acquire);
+        let plan = self.plan_word(cell.slot).load(Ordering::Acquire);
         let is_same = self.tag(cell.slot).load(Ordering::Relaxed) == cell.tag;
         is_same.then(|| Plan::from_word(plan))
     }
 
     /// Counts a span. How many there are since the last [`drain`](Self::drain), or `None` if the cell has become another's.
     pub(super) fn count(&self, cell: Cell) -> Option<u64> {
-        let count = at(&self.counts, cell.slot);
+        let count = self.count_word(cell.slot);
         // Relaxed, here and below: the word carries all that must agree.
         let mut word = count.load(Ordering::Relaxed);
         while word & GENERATIONS == cell.tag & GENERATIONS {
@@ -214,7 +224,7 @@ impl Table {
 
     /// The count of a cell.
     pub(super) fn peek(&self, slot: usize) -> u64 {
-        at(&self.counts, slot).load(Ordering::Relaxed) >> GENERATION_BITS
+        self.count_word(slot).load(Ordering::Relaxed) >> GENERATION_BITS
     }
 
     /// Takes the count out of a cell. For the thread that ticks.
@@ -222,7 +232,8 @@ impl Table {
         let count = self.peek(slot);
         if count > 0 {
             // Relaxed: the difference is all that matters, and nobody else takes out.
-            at(&self.counts, slot).fetch_sub(count << GENERATION_BITS, Ordering::Relaxed);
+            self.count_word(slot)
+                .fetch_sub(count << GENERATION_BITS, Ordering::Relaxed);
         }
         count
     }
@@ -230,7 +241,7 @@ impl Table {
     /// For the thread that ticks.
     pub(super) fn set_plan(&self, slot: usize, plan: Plan) {
         // Release: pairs with the load in `plan`.
-        at(&self.plans, slot).store(plan.to_word(), Ordering::Release);
+        self.plan_word(slot).store(plan.to_word(), Ordering::Release);
     }
 
     /// Takes the key out of a cell, and returns the last of its count. For the thread that ticks.
@@ -241,7 +252,7 @@ impl Table {
         // Relaxed: nobody learns anything from a closed cell. From here on its key looks for another one.
         tag.store(CLOSED << GENERATION_BITS | generation, Ordering::Relaxed);
         // Relaxed: whoever still counts does so before this exchange and is taken out by it, or sees the new generation.
-        let last = at(&self.counts, cell.slot).swap(next, Ordering::Relaxed);
+        let last = self.count_word(cell.slot).swap(next, Ordering::Relaxed);
         self.set_plan(cell.slot, Plan::Young);
         // Release: pairs with the claim, which finds the count and the plan of a new cell.
         tag.store(next, Ordering::Release);
@@ -250,7 +261,15 @@ impl Table {
     }
 
     fn tag(&self, slot: usize) -> &AtomicU64 {
-        at(&self.tags, slot)
+        &self.buckets[slot / CELLS].tags.0[slot % CELLS]
+    }
+
+    fn plan_word(&self, slot: usize) -> &AtomicU64 {
+        &self.buckets[slot / CELLS].plans.0[slot % CELLS]
+    }
+
+    fn count_word(&self, slot: usize) -> &AtomicU64 {
+        &self.buckets[slot / CELLS].counts.0[slot % CELLS]
     }
 }
 
@@ -309,8 +328,4 @@ impl Plan {
             column => Self::Hot(column as usize),
         }
     }
-}
-
-fn at(buckets: &[Bucket], slot: usize) -> &AtomicU64 {
-    &buckets[slot / CELLS].0[slot % CELLS]
 }
