@@ -329,3 +329,61 @@ impl Plan {
         }
     }
 }
+
+#[cfg(all(test, not(spanwright_loom)))]
+mod tests {
+    use super::*;
+
+    fn key(number: u64) -> Fingerprint {
+        Fingerprint::new(number)
+    }
+
+    fn claim(table: &Table, key: Fingerprint) -> Option<Cell> {
+        table.claim(key, table.search(key)).map(|(cell, _)| cell)
+    }
+
+    #[test]
+    fn who_is_late_in_a_freed_cell_finds_out_and_its_count_was_taken_out() {
+        let table = Table::new(4);
+        let cell = claim(&table, key(7)).unwrap();
+        assert_eq!((table.count(cell), table.count(cell)), (Some(1), Some(2)));
+        assert_eq!(table.drain(cell.slot), 2);
+        assert_eq!(table.count(cell), Some(1));
+        assert_eq!(table.free(cell), 1);
+        assert!(table.plan(cell).is_none() && table.count(cell).is_none());
+
+        // The same cell, now another key's.
+        let next = (8..)
+            .map(|number| claim(&table, key(number)))
+            .find_map(|next| next.filter(|next| next.slot == cell.slot || table.free(*next) > 0))
+            .unwrap();
+        table.set_plan(next.slot, Plan::Hot(5));
+        assert!(table.plan(cell).is_none() && table.count(cell).is_none());
+        assert_eq!((table.plan(next), table.count(next)), (Some(Plan::Hot(5)), Some(1)));
+        assert_ne!(next.generation(), cell.generation());
+    }
+
+    #[test]
+    fn nearly_every_key_finds_room_in_a_full_table_and_no_more_than_there_may_be() {
+        let table = Table::new(10_000);
+        let mut random = fastrand::Rng::with_seed(4);
+        let refused = (0..10_000)
+            .filter(|_| claim(&table, key(random.u64(..))).is_none())
+            .count();
+        assert!(refused <= 10, "{refused} keys with both buckets full");
+        (0..1000).for_each(|_| _ = claim(&table, key(random.u64(..))));
+        assert_eq!(table.live(), 10_000);
+        let occupied = (0..table.slots())
+            .filter(|slot| table.occupant(*slot).is_some())
+            .count();
+        assert_eq!(occupied, 10_000);
+    }
+
+    #[test]
+    fn plans_survive_their_word() {
+        let threshold = Threshold::from_bits(0x12_3456_789a_bcde).unwrap();
+        for plan in [Plan::Young, Plan::Settled(threshold), Plan::Hot(3), Plan::Hot(63)] {
+            assert_eq!(Plan::from_word(plan.to_word()), plan);
+        }
+    }
+}
