@@ -48,7 +48,7 @@ impl Shard {
                 traces: TraceTable::new(sizes.traces, hasher),
                 decisions: Decisions::new(sizes.kept_decisions, sizes.dropped_decisions, hasher),
                 buffers: Buffers::new(max_idle_bytes),
-                rewriters: Vec::with_capacity(MAX_REWRITERS),
+                rewriters: std::iter::repeat_with(Rewriter::new).take(MAX_REWRITERS).collect(),
             }),
             spans: AtomicU64::new(0),
         }
@@ -83,7 +83,7 @@ impl Shard {
 
 impl ShardState {
     pub(super) fn take_rewriter(&mut self) -> Rewriter {
-        self.rewriters.pop().unwrap_or_default()
+        self.rewriters.pop().unwrap_or_else(Rewriter::new)
     }
 
     pub(super) fn give_rewriter(&mut self, rewriter: Rewriter) {

@@ -85,7 +85,7 @@ pub(super) fn head_threshold(
 /// Writes a decision into the trace states of a trace's spans: `th` is the higher one of the head's and the tail's.
 ///
 /// The spans of a trace have nearly always the same trace state; it is worked out once for all that follow each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rewriter {
     of_trace_id: Randomness,
     threshold: Option<Threshold>,
@@ -97,12 +97,27 @@ pub(super) struct Rewriter {
     pub(super) aborted: u64,
 }
 
+/// What a rewriter has room for from the beginning, so that it does not grow with the first long threshold in its shard.
+const USUAL: usize = 256;
+
 /// The most characters that a rewriter keeps room for: what the header may have at least (W3C Trace Context), and our member.
 const MAX_KEPT: usize = 1024;
 
 impl Rewriter {
     /// What each of them may keep, for those who count.
     pub(super) const BYTES: usize = size_of::<Self>() + 2 * MAX_KEPT;
+
+    pub(super) fn new() -> Self {
+        Self {
+            of_trace_id: Randomness::default(),
+            threshold: None,
+            head_records_all: false,
+            last: None,
+            old: String::with_capacity(USUAL),
+            new: String::with_capacity(USUAL),
+            aborted: 0,
+        }
+    }
 
     /// For the spans of another trace.
     pub(super) fn start(&mut self, of_trace_id: Randomness, verdict: Verdict, head_records_all: bool) {
@@ -114,7 +129,7 @@ impl Rewriter {
         for text in [&mut self.old, &mut self.new] {
             text.clear();
             if text.capacity() > MAX_KEPT {
-                *text = String::new();
+                *text = String::with_capacity(USUAL);
             }
         }
     }
