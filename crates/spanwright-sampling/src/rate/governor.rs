@@ -253,11 +253,9 @@ impl Governor {
         // Acquire, with the release in `publish`: the watch is at least as new as the plan in the gate.
         let word = self.gate.word.load(Ordering::Acquire);
         let factor = word & FACTOR;
-        let wanted = self.wanted().wrapping_sub(watch.wanted.load(Ordering::Relaxed));
-        let expected = self
-            .rows
-            .sum(EXPECTED)
-            .wrapping_sub(watch.expected.load(Ordering::Relaxed));
+        let sums = self.read();
+        let wanted = sums.wanted.wrapping_sub(watch.wanted.load(Ordering::Relaxed));
+        let expected = sums.expected.wrapping_sub(watch.expected.load(Ordering::Relaxed));
         let quota = watch.quota.load(Ordering::Relaxed);
         let ceiling = watch.ceiling.load(Ordering::Relaxed).saturating_sub(expected);
 
@@ -299,19 +297,15 @@ impl Governor {
         }
     }
 
-    /// The sum of what was wanted, in units; wraps around.
-    fn wanted(&self) -> u64 {
-        if self.gate.has_delegate {
-            self.rows.sum(WANTED)
-        } else {
-            self.rows.sum(OFFERED).wrapping_mul(ONE)
-        }
-    }
-
     fn read(&self) -> Totals {
+        let offered = self.rows.sum(OFFERED);
         Totals {
-            offered: self.rows.sum(OFFERED),
-            wanted: self.wanted(),
+            offered,
+            wanted: if self.gate.has_delegate {
+                self.rows.sum(WANTED)
+            } else {
+                offered.wrapping_mul(ONE)
+            },
             expected: self.rows.sum(EXPECTED),
             expected_kept: 0.0,
         }

@@ -38,6 +38,20 @@ pub(super) struct Slot {
     pub(super) count: f64,
 }
 
+/// What came since a slot.
+#[derive(Clone, Copy, Debug)]
+struct Suffix {
+    start: usize,
+    sum: Slot,
+}
+
+/// One for each age, one for the newest slot, one for everything.
+#[derive(Debug)]
+struct Suffixes {
+    found: [Suffix; AGES.len() + 2],
+    count: usize,
+}
+
 /// The width of the newest slots, in seconds: the usual interval of ticks.
 pub(super) const GRAIN: f64 = 0.1;
 
@@ -115,18 +129,27 @@ impl History {
         sum(&self.slots).count
     }
 
-    /// What came since each of [`AGES`], and where that begins; the newest first, everything last.
-    fn suffixes(&self) -> impl Iterator<Item = (usize, Slot)> {
-        let mut ages = AGES.into_iter().peekable();
+    /// What came since each of [`AGES`], the newest first, everything last.
+    fn suffixes(&self) -> Suffixes {
+        let mut suffixes = Suffixes::default();
         let mut newer = Slot::EMPTY;
-        self.slots.iter().enumerate().rev().filter_map(move |(index, slot)| {
+        let mut age = 0;
+        for (index, slot) in self.slots.iter().enumerate().rev() {
             let mut is_due = newer.seconds == 0.0 || index == 0;
             newer = newer.plus(*slot);
-            while ages.next_if(|age| newer.seconds >= 0.95 * age).is_some() {
+            while age < AGES.len() && newer.seconds >= 0.95 * AGES[age] {
                 is_due = true;
+                age += 1;
             }
-            is_due.then_some((index, newer))
-        })
+            if is_due {
+                suffixes.found[suffixes.count] = Suffix {
+                    start: index,
+                    sum: newer,
+                };
+                suffixes.count += 1;
+            }
+        }
+        suffixes
     }
 
     /// Finds the age at which the newer arrivals differ the most from the older ones, and forgets the older ones if that is more
@@ -135,7 +158,7 @@ impl History {
         let all = sum(&self.slots);
         let mut change = None;
         let mut largest = 1.0;
-        for (index, newer) in self.suffixes().filter(|(index, _)| *index > 0) {
+        for Suffix { start, sum: newer } in self.suffixes().iter().filter(|suffix| suffix.start > 0) {
             let older = Slot {
                 seconds: all.seconds - newer.seconds,
                 count: all.count - newer.count,
@@ -147,11 +170,11 @@ impl History {
             let excess = (newer.count - expected).abs() / limit;
             if excess > largest {
                 largest = excess;
-                change = Some((index, newer.count > expected));
+                change = Some((*start, newer.count > expected));
             }
         }
-        if let Some((index, is_up)) = change {
-            self.slots.drain(..index);
+        if let Some((start, is_up)) = change {
+            self.slots.drain(..start);
             self.dispersion.change(is_up);
         }
     }
@@ -193,20 +216,18 @@ impl History {
 
     /// Since when, at the longest, the rate has been what it is in each shorter time.
     fn find_current(&self) -> usize {
-        let mut best = self.slots.len() - 1;
-        for (index, all) in self.suffixes() {
+        let suffixes = self.suffixes();
+        let fits = |place: usize| {
+            let all = suffixes.found[place].sum;
             let rate = all.count / all.seconds;
-            let mut shorter = self.suffixes().take_while(|(shorter, _)| *shorter > index);
-            let fits = shorter.all(|(_, newer)| {
+            suffixes.found[..place].iter().all(|Suffix { sum: newer, .. }| {
                 let mean = rate * newer.seconds;
                 let variance = self.dispersion() * mean * (1.0 - newer.seconds / all.seconds);
                 (newer.count - mean).abs() <= DRIFT * (variance + 1.0).sqrt()
-            });
-            if fits {
-                best = index;
-            }
-        }
-        best
+            })
+        };
+        let longest = (0..suffixes.count).rev().find(|place| fits(*place)).unwrap_or(0);
+        suffixes.found[longest].start
     }
 
     /// By what the rate in the middle of the next tick differs from the mean since `start`.
@@ -230,6 +251,25 @@ impl History {
         let certainty = (1.0 - SHRINKAGE * variance / (slope * slope)).max(0.0);
         let ahead = (all.seconds + GRAIN) / 2.0;
         (1.0 + certainty * slope * ahead / rate).clamp(0.5, 2.0)
+    }
+}
+
+impl Suffixes {
+    fn iter(&self) -> std::slice::Iter<'_, Suffix> {
+        self.found[..self.count].iter()
+    }
+}
+
+impl Default for Suffixes {
+    fn default() -> Self {
+        let none = Suffix {
+            start: 0,
+            sum: Slot::EMPTY,
+        };
+        Self {
+            found: [none; AGES.len() + 2],
+            count: 0,
+        }
     }
 }
 

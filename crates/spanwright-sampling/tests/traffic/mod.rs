@@ -7,13 +7,15 @@ use opentelemetry::TraceId;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
 use spanwright_core::{Clock, ManualClock};
 use spanwright_sampling::{
-    AdaptiveSampler, Decision, OtelTraceState, Outcome, RateLimitingSampler, Sampler, StartingSpan, Threshold, Ticker,
+    AdaptiveSampler, ComposableSampler, Decision, OtelTraceState, Outcome, RateLimitingSampler, Sampler, StartingSpan,
+    Threshold, Ticker,
 };
 
 /// A sampler that somebody has to tick.
 pub(crate) trait Ticked: Sampler {
     fn tick(&self, now: Instant);
     fn wants_tick(&self) -> bool;
+    fn composable(&self) -> &dyn ComposableSampler;
 }
 
 /// Roots, evenly spread over time.
@@ -92,6 +94,10 @@ impl Ticked for AdaptiveSampler {
     fn wants_tick(&self) -> bool {
         Self::wants_tick(self)
     }
+
+    fn composable(&self) -> &dyn ComposableSampler {
+        Self::composable(self)
+    }
 }
 
 impl Ticked for RateLimitingSampler {
@@ -101,5 +107,9 @@ impl Ticked for RateLimitingSampler {
 
     fn wants_tick(&self) -> bool {
         Self::wants_tick(self)
+    }
+
+    fn composable(&self) -> &dyn ComposableSampler {
+        Self::composable(self)
     }
 }
