@@ -228,10 +228,12 @@ impl<S: ComposableSampler> CompositeSampler<S> {
     }
 
     /// Counts what another sampler decided.
+    #[inline]
     pub(crate) fn count_decision(&self, span: &StartingSpan<'_>, reason: Reason, is_kept: bool) {
         self.count(span, 2 * reason.index() + usize::from(is_kept));
     }
 
+    #[inline]
     fn count(&self, span: &StartingSpan<'_>, column: usize) {
         if !span.is_rehearsal() {
             self.shared.counters.add(column, 1);
