@@ -170,6 +170,8 @@ fn the_probability_sampler_of_dotnet() {
     let nearly = format!("ot=th:0;foo:{}", "a".repeat(256 - 9));
     let erased = format!("keep ot=foo:{}", "a".repeat(256 - 9));
     let as_it_was = format!("keep {long}");
+    let in_its_place = format!("a=1,{long},b=2");
+    let as_it_was_there = format!("keep {in_its_place}");
     let last = 0xff_ffff_ffff_ffff;
     check(
         last,
@@ -209,6 +211,7 @@ fn the_probability_sampler_of_dotnet() {
                 "keep ot=th:8;e100:100;e101:101,vendor=value",
             ),
             (parent_or(on()), true, "ot=th:1000", "keep ot=th:1"),
+            (ratio(0.456_789), true, &in_its_place, &as_it_was_there),
             (ratio(0.456_789), true, &long, &as_it_was),
             (ratio(0.456_789), true, &nearly, &erased),
         ],
