@@ -40,7 +40,7 @@ pub(crate) enum Case {
     Adaptive,
     /// A root that the last of ten rules with globs is for, dropped.
     Rules,
-    /// A root under a budget that a thousand routes share, dropped.
+    /// A root under a budget that five hundred routes share, dropped.
     Keys,
     /// A root that is kept, with its threshold written to the trace state.
     Root,
@@ -140,23 +140,23 @@ fn application_thread(
 
 /// Spans that are about to start.
 struct Spans {
-    ids: Vec<TraceId>,
+    ids_and_names: Vec<(TraceId, String)>,
     parent: Option<Context>,
-    names: Vec<String>,
     attributes: [KeyValue; 3],
 }
 
 impl Spans {
     fn new(case: Case, seed: u64) -> Self {
-        let names = match case {
-            Case::Keys => (0..1000).map(|route| format!("GET /api/v1/resource-{route}")).collect(),
-            _ => vec!["GET /api/v9/orders/{id}".to_owned()],
+        let name = |number: usize| match case {
+            Case::Keys => format!("GET /api/v1/resource-{number}"),
+            _ => "GET /api/v9/orders/{id}".to_owned(),
         };
         let mut ids = Ids(seed);
         Self {
-            ids: (0..BATCH).map(|_| TraceId::from(ids.next())).collect(),
+            ids_and_names: (0..BATCH)
+                .map(|number| (TraceId::from(ids.next()), name(number)))
+                .collect(),
             parent: (case == Case::Child).then(sampled_parent),
-            names,
             attributes: [
                 KeyValue::new("http.request.method", "GET"),
                 KeyValue::new("http.route", "/api/v9/orders/{id}"),
@@ -169,8 +169,7 @@ impl Spans {
     #[inline(never)]
     fn decide(&self, sampler: &dyn ShouldSample) -> usize {
         let mut kept = 0;
-        for (number, id) in self.ids.iter().enumerate() {
-            let name = &self.names[number % self.names.len()];
+        for (id, name) in &self.ids_and_names {
             let result = sampler.should_sample(
                 black_box(self.parent.as_ref()),
                 black_box(*id),

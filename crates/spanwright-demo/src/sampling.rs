@@ -30,9 +30,9 @@ pub(crate) struct Sampler {
 
 /// Looks at what was decided. Clones look at the same.
 #[derive(Clone)]
-pub(crate) struct Watch {
-    head: Arc<dyn Fn() -> SamplerStats + Send + Sync>,
-    tail: Option<TailSampler>,
+pub(crate) enum Watch {
+    Head(Arc<dyn Fn() -> SamplerStats + Send + Sync>),
+    Tail(TailSampler),
 }
 
 /// How many of the traces that began here are kept.
@@ -85,11 +85,11 @@ impl Sampler {
                     .with_policy(TailPolicy::slower_than(SLOW))
                     .with_policy(TailPolicy::probability(0.01))
                     .build()?;
-                let mut sampler = Self::head(always_on());
-                sampler.watch.tail = Some(tail.clone());
-                sampler.tail = Some(tail);
-                sampler.head = Box::new(AlwaysRecord::new(always_on()));
-                sampler
+                Self {
+                    head: Box::new(AlwaysRecord::new(always_on())),
+                    watch: Watch::Tail(tail.clone()),
+                    tail: Some(tail),
+                }
             }
         })
     }
@@ -99,10 +99,7 @@ impl Sampler {
         Self {
             head: Box::new(sampler),
             tail: None,
-            watch: Watch {
-                head: Arc::new(move || watched.stats()),
-                tail: None,
-            },
+            watch: Watch::Head(Arc::new(move || watched.stats())),
         }
     }
 }
@@ -130,9 +127,9 @@ fn rules() -> Result<RuleBased, BuildError> {
 
 impl Watch {
     pub(crate) fn kept(&self) -> Kept {
-        match &self.tail {
-            Some(tail) => Kept::by_tail(&tail.stats()),
-            None => Kept::by_head(&(self.head)()),
+        match self {
+            Self::Head(stats) => Kept::by_head(&stats()),
+            Self::Tail(tail) => Kept::by_tail(&tail.stats()),
         }
     }
 }
