@@ -10,6 +10,7 @@ use spanwright_core::{BuildError, ErrorKind, ExportError, LossReason, NoopObserv
 
 use crate::collect::Items;
 use crate::config::BatchConfig;
+use crate::engine::Destination;
 use crate::handle::{Handle, Parts};
 use crate::monitor::QueueMonitor;
 use crate::report::{FlushError, Report, Stats};
@@ -185,7 +186,7 @@ impl<T: Send + 'static> BatcherBuilder<T> {
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let sinks = vec![(Arc::from("sink"), FunctionSink(sink))];
+        let sinks = vec![(Destination::new("sink"), FunctionSink(sink))];
         Ok(Batcher {
             handle: Handle::spawn(Items::new(self.size), sinks, self.parts)?,
         })

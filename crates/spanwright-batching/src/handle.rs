@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::collect::Collect;
 use crate::config::BatchConfig;
-use crate::engine::{Engine, Random};
+use crate::engine::{Destination, Engine, Random};
 use crate::intake::Intake;
 use crate::monitor::QueueMonitor;
 use crate::report::{DestinationStats, FlushError, Report, Stats};
@@ -29,6 +29,10 @@ pub(crate) const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much longer than asked a caller waits for the thread's answer, which comes at the deadline and not before it.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long an item waits at most before it is written, where each is before it is sent: half of what the end of the process may
+/// cost, the other half for the way to the disk.
+const WRITE_AHEAD_DELAY: Duration = Duration::from_millis(50);
 
 struct Shared<C: Collect> {
     intake: Arc<Intake<C>>,
@@ -50,7 +54,7 @@ pub(crate) struct Parts {
 
 impl<C: Collect> Handle<C> {
     /// Checks the settings and starts the pipeline thread.
-    pub(crate) fn spawn<S>(collect: C, sinks: Vec<(Arc<str>, S)>, parts: Parts) -> Result<Self, BuildError>
+    pub(crate) fn spawn<S>(collect: C, sinks: Vec<(Destination, S)>, parts: Parts) -> Result<Self, BuildError>
     where
         S: Sink<C::Request>,
     {
@@ -65,14 +69,18 @@ impl<C: Collect> Handle<C> {
         if sinks.is_empty() {
             return Err(BuildError::new("exporters", "none", "at least one"));
         }
-        let (names, sinks): (Vec<_>, Vec<_>) = sinks.into_iter().unzip();
-        let limits = config.limits();
+        let (destinations, sinks): (Vec<_>, Vec<_>) = sinks.into_iter().unzip();
+        let names: Vec<_> = destinations.iter().map(|it: &Destination| Arc::clone(&it.name)).collect();
+        let mut limits = config.limits();
+        if destinations.iter().any(Destination::writes_ahead) {
+            limits.scheduled_delay = limits.scheduled_delay.min(WRITE_AHEAD_DELAY);
+        }
         let (high, low) = (limits.high_watermark, limits.low_watermark());
         let intake = Arc::new(Intake::new(collect, limits, names.len(), pressure));
         let monitor = QueueMonitor::new(Arc::clone(&intake.bound), high, low);
         let sizer = sizer.unwrap_or_else(|| Box::new(Fixed::new(config.max_export_batch_size())));
         let random = Random::seeded(seed(&intake));
-        let engine = Engine::new(Arc::clone(&intake), &names, sizer, observer, monitor.clone(), random);
+        let engine = Engine::new(Arc::clone(&intake), destinations, sizer, observer, monitor.clone(), random);
         let commands = Arc::new(Commands::new());
         let worker = Worker {
             engine,
@@ -134,6 +142,8 @@ impl<C: Collect> Handle<C> {
                 requests_in_flight: books.requests_in_flight,
                 parked: books.parked_items,
                 parked_bytes: books.parked_bytes,
+                spooled: books.spooled_items,
+                replayed: books.replayed,
                 is_reachable: books.is_reachable,
             }
         };

@@ -6,12 +6,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use spanwright_core::{
-    BoxExporter, BuildError, Encode, ExportError, Exporter, LossReason, NoopObserver, Observer, Pressure, TailStage,
+    BoxExporter, BuildError, Encode, ExportError, Exporter, LossReason, NoopObserver, Observer, Pressure, Store,
+    TailStage,
 };
 use tower_service::Service;
 
 use crate::collect::{Class, Collect as _, Encoded, EncodedInput, EncodedRequest};
 use crate::config::BatchConfig;
+use crate::engine::Destination;
 use crate::handle::{Handle, Parts};
 use crate::monitor::QueueMonitor;
 use crate::otel::{ResourceHook, suppressed};
@@ -40,7 +42,7 @@ pub(crate) type Classify<T> = fn(&T) -> Class;
 pub struct BatchProcessorBuilder<T, E> {
     encoder: E,
     classify: Classify<T>,
-    exporters: Vec<(Arc<str>, BoxExporter)>,
+    exporters: Vec<(Destination, BoxExporter)>,
     tail: Option<Arc<dyn TailStage<T>>>,
     parts: Parts,
     pub(crate) resource_hook: Option<ResourceHook<E>>,
@@ -159,7 +161,29 @@ impl<T: 'static, E: Encode<T>> BatchProcessorBuilder<T, E> {
     /// for another. Together they hold at most `max_queue_bytes`, each an equal share.
     #[must_use]
     pub fn with_exporter(mut self, name: impl Into<Arc<str>>, exporter: impl Exporter) -> Self {
-        self.exporters.push((name.into(), BoxExporter::new(exporter)));
+        self.exporters.push((Destination::new(name), BoxExporter::new(exporter)));
+        self
+    }
+
+    /// As [`with_exporter`](Self::with_exporter), with a place outside of memory for what this exporter cannot deliver now: a spool.
+    ///
+    /// Requests go there, the oldest first, while the bound is used up to the high watermark, and at the shutdown. From there they
+    /// are delivered beside live ones, three of these for each, whenever the exporter takes requests. Where the store
+    /// [writes ahead](Store::writes_ahead), each request is written before it is sent, at the latest 50 ms after its first item ended.
+    ///
+    /// Items on disk are pending in the ledger; those that earlier processes left enter it as [recovered](spanwright_core::Ledger::recovered).
+    #[must_use]
+    pub fn with_stored_exporter(
+        mut self,
+        name: impl Into<Arc<str>>,
+        exporter: impl Exporter,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        let destination = Destination {
+            name: name.into(),
+            store: Some(store),
+        };
+        self.exporters.push((destination, BoxExporter::new(exporter)));
         self
     }
 

@@ -30,7 +30,9 @@ pub struct Delivery {
     pub rejected: u64,
     /// Given up, by reason.
     pub lost: LossCounts,
-    /// Not yet delivered when the time was over. After a shutdown 0: what cannot be delivered by then is lost.
+    /// Put on disk, from where they are delivered later, by this process or by the next one. They are no more waited for.
+    pub spooled: u64,
+    /// Not yet delivered when the time was over. After a shutdown 0: what cannot be delivered by then is on disk, or lost.
     pub pending: u64,
 }
 
@@ -40,7 +42,7 @@ impl Report {
     pub fn is_complete(&self) -> bool {
         self.destinations
             .iter()
-            .all(|delivery| delivery.pending == 0 && delivery.rejected == 0 && delivery.lost.total() == 0)
+            .all(|delivery| delivery.pending + delivery.spooled + delivery.rejected + delivery.lost.total() == 0)
     }
 
     /// Whether something was still under way when the time was over.
@@ -60,6 +62,7 @@ impl fmt::Display for Report {
                 exported,
                 rejected,
                 lost,
+                spooled,
                 pending,
             } = delivery;
             let separator = if index > 0 { "; " } else { "" };
@@ -67,6 +70,9 @@ impl fmt::Display for Report {
                 f,
                 "{separator}{name}: exported {exported}, rejected {rejected}, lost {lost:?}, pending {pending}"
             )?;
+            if *spooled > 0 {
+                write!(f, ", spooled {spooled}")?;
+            }
         }
         if self.held > 0 {
             write!(f, "; held {}", self.held)?;
@@ -134,6 +140,10 @@ pub struct DestinationStats {
     pub parked: u64,
     /// Their encoded bytes.
     pub parked_bytes: u64,
+    /// Items that are on disk only. A part of `ledger.pending`. 0 without a store.
+    pub spooled: u64,
+    /// Items that were delivered from there. A part of what was exported and rejected.
+    pub replayed: u64,
     /// Whether the receiver answered the last request.
     pub is_reachable: bool,
 }

@@ -240,7 +240,7 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
 
     fn poll_readiness(&mut self, now: Instant, cx: &mut Context<'_>) {
         for (outlet, sink) in self.worker.sinks.iter_mut().enumerate() {
-            if self.is_ready[outlet] {
+            if self.is_ready[outlet] || !self.worker.engine.wants_ready(now, outlet) {
                 continue;
             }
             match catch_unwind(AssertUnwindSafe(|| sink.poll_ready(cx))) {

@@ -24,15 +24,17 @@ use crate::LossCounts;
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Ledger {
-    /// Items that were finished and handed over.
+    /// Items that were finished and handed over, and those that were [recovered](Self::recovered).
     pub ended: u64,
+    /// Items of `ended` that were not finished here, but found on disk, where an earlier process had left them. Not a part of the law.
+    pub recovered: u64,
     /// Items that the receiver took.
     pub exported: u64,
     /// Items that the receiver refused in a request that it otherwise took.
     pub rejected: u64,
     /// Items that will never arrive, by reason.
     pub lost: LossCounts,
-    /// Items that are still ours: in a thread's chunk, in the queue, on the way, or parked.
+    /// Items that are still ours: in a thread's chunk, in the queue, on the way, parked, or on disk.
     pub pending: u64,
 }
 
@@ -93,12 +95,12 @@ impl TailLedger {
     /// The law is broken: a defect of ours, with the figures.
     pub fn check(&self, delivery: &Ledger) -> Result<(), TailImbalance> {
         let accounted = self.kept + self.dropped + self.lost + self.held;
-        if accounted == self.ended && self.kept + self.lost == delivery.ended {
+        if accounted == self.ended && self.kept + self.lost + delivery.recovered == delivery.ended {
             Ok(())
         } else {
             Err(TailImbalance {
                 tail: *self,
-                delivered: delivery.ended,
+                delivered: delivery.ended - delivery.recovered.min(delivery.ended),
             })
         }
     }
@@ -147,6 +149,7 @@ impl fmt::Display for Imbalance {
             rejected,
             lost,
             pending,
+            ..
         } = self.ledger;
         let lost = lost.total();
         let accounted = exported + rejected + lost + pending;

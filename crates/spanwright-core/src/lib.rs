@@ -39,6 +39,7 @@
 //! | held until its trace is decided about | [`TailStage`], [`TailLedger`] |
 //! | in a request, ready for the wire | [`EncodedBatch`], [`Priority`], [`ContentEncoding`] |
 //! | handed to somebody who sends it | [`Exporter`], [`BoxExporter`], [`Receipt`], [`ExportError`] |
+//! | out of memory, to be delivered later | [`Store`], [`Stored`], [`DrainPace`] |
 //! | gone | [`LossReason`], [`LossCounts`] |
 //! | anywhere | [`Ledger`]: `ended == exported + rejected + lost + pending` |
 //!
@@ -56,6 +57,7 @@ mod batch;
 mod build_error;
 mod class;
 mod clock;
+mod drain_pace;
 mod encode;
 mod env;
 mod export_error;
@@ -65,6 +67,7 @@ mod loss;
 mod observer;
 mod pressure;
 pub mod semconv;
+mod store;
 mod tail;
 
 #[doc(inline)]
@@ -73,6 +76,7 @@ pub use self::{
     build_error::BuildError,
     class::Class,
     clock::{Clock, ManualClock, SystemClock},
+    drain_pace::{DrainPace, DrainPermit},
     encode::{Encode, RewriteTraceState, ScopeId},
     env::{Env, IgnoredVariable},
     export_error::{ErrorKind, ExportError},
@@ -81,5 +85,6 @@ pub use self::{
     loss::{LossCounts, LossReason},
     observer::{Event, NoopObserver, Observer},
     pressure::Pressure,
+    store::{NotStored, Store, StoreCounts, Stored},
     tail::{Ended, Held, Release, TailStage},
 };

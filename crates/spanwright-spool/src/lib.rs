@@ -39,7 +39,7 @@
 //! | the engine, for those who have a thread | [`Log`], [`Commit`], [`Record`] |
 //! | settings | [`SpoolConfig`], [`Mode`], [`FullPolicy`] |
 //! | what happened | [`SpoolStats`], [`Refused`], [`Notice`] |
-//! | delivering the past beside the present | [`DrainPace`] |
+//! | delivering the past beside the present | [`DrainPace`](spanwright_core::DrainPace) |
 //! | looking from outside | [`inspect`], [`export`], `cargo run -p spanwright-spool --example inspect -- DIR` |
 //! | another file system | [`Fs`], [`DiskFs`], `testing::MemoryFs` |
 //!
@@ -83,7 +83,6 @@
 mod claim;
 mod commit;
 mod config;
-mod drain;
 mod format;
 mod fs;
 mod inspect;
@@ -95,6 +94,7 @@ mod refused;
 mod segment;
 mod spool;
 mod stats;
+mod store;
 #[cfg(any(test, feature = "testing"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
@@ -106,7 +106,6 @@ pub use self::{
     claim::Claim,
     commit::{Commit, Committed},
     config::{FullPolicy, Mode, SpoolConfig},
-    drain::{DrainPace, Permit},
     format::FORMAT_VERSION,
     fs::{DiskFs, Fs, FsEntry, FsFile},
     inspect::{InspectedDirectory, InspectedSegment, Inspection, SegmentState, export, inspect},

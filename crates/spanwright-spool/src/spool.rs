@@ -7,10 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use spanwright_core::{BuildError, Clock, EncodedBatch, NoopObserver, Observer, SystemClock, semconv};
+use spanwright_core::{
+    BuildError, Clock, EncodedBatch, NoopObserver, Observer, StoreCounts, SystemClock, semconv,
+};
 
 use crate::claim::Claim;
-use crate::config::SpoolConfig;
+use crate::config::{Mode, SpoolConfig};
 use crate::fs::{DiskFs, Fs};
 use crate::log::{ClaimId, Log, Written};
 use crate::now::Now;
@@ -75,6 +77,7 @@ pub struct NotDurable {
 /// Ends the thread with the last clone.
 struct Handle {
     shared: Arc<Shared>,
+    mode: Mode,
 }
 
 pub(crate) struct Shared {
@@ -194,6 +197,16 @@ impl Spool {
     pub fn stats(&self) -> SpoolStats {
         self.handle.shared.with(|log, now| log.stats(now))
     }
+
+    /// When requests go to disk.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.handle.mode
+    }
+
+    pub(crate) fn store_counts(&self) -> StoreCounts {
+        self.handle.shared.state.lock().log.store_counts()
+    }
 }
 
 impl SpoolBuilder {
@@ -229,7 +242,7 @@ impl SpoolBuilder {
     /// As [`Log::open`].
     pub fn spawn(self) -> Result<Spool, BuildError> {
         let now = Now::of(&SystemClock);
-        let capacity = self.config.max_bytes();
+        let (capacity, mode) = (self.config.max_bytes(), self.config.mode());
         let log = Log::open(self.config, self.fs, now)?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -250,7 +263,7 @@ impl SpoolBuilder {
             BuildError::new("spool", "not started", "a thread that the system can start").with_source(error)
         })?;
         Ok(Spool {
-            handle: Arc::new(Handle { shared }),
+            handle: Arc::new(Handle { shared, mode }),
         })
     }
 }

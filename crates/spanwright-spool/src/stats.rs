@@ -52,6 +52,7 @@ impl SpoolStats {
     pub fn ledger(&self) -> Ledger {
         Ledger {
             ended: self.written + self.recovered,
+            recovered: self.recovered,
             exported: self.acked,
             rejected: 0,
             lost: self.lost,

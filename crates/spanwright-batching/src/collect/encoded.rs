@@ -187,7 +187,7 @@ where
     fn halve(&self, request: &EncodedRequest) -> Option<[(EncodedRequest, usize, usize); 2]> {
         let total = request.batch.item_count();
         let mut room = total / 2;
-        if room == 0 {
+        if room == 0 || request.pieces.is_empty() {
             return None;
         }
         let (mut front, mut back) = (Vec::new(), Vec::new());
@@ -220,6 +220,15 @@ where
             );
             (self.assemble(half, priority), items, bytes)
         }))
+    }
+
+    fn batch<'a>(&self, request: &'a EncodedRequest) -> Option<&'a EncodedBatch> {
+        Some(&request.batch)
+    }
+
+    fn restore(&self, batch: EncodedBatch) -> Option<EncodedRequest> {
+        let pieces = Arc::default();
+        Some(EncodedRequest { batch, pieces })
     }
 
     fn trim(&self) {
@@ -434,7 +443,7 @@ impl Piece for EncodedPiece {
     }
 }
 
-/// A request, and the pieces it was made of in case it must be made smaller.
+/// A request, and the pieces it was made of in case it must be made smaller; none if it comes from a store.
 #[derive(Clone, Debug)]
 pub(crate) struct EncodedRequest {
     pub(crate) batch: EncodedBatch,

@@ -10,7 +10,7 @@ pub(crate) use spanwright_core::Class;
 
 use std::time::Instant;
 
-use spanwright_core::{Held, LossReason, Priority};
+use spanwright_core::{EncodedBatch, Held, LossReason, Priority};
 
 use crate::intake::Door;
 
@@ -54,6 +54,18 @@ pub(crate) trait Collect: Send + Sync + Sized + 'static {
     /// Two requests with about half of the items each, and their items and bytes; `None` if there is only one item, or the
     /// items cannot be told apart.
     fn halve(&self, request: &Self::Request) -> Option<[(Self::Request, usize, usize); 2]>;
+
+    /// The request as a store keeps it, where requests of this kind can be kept.
+    fn batch<'a>(&self, request: &'a Self::Request) -> Option<&'a EncodedBatch> {
+        let _ = request;
+        None
+    }
+
+    /// The request that a store gave back.
+    fn restore(&self, batch: EncodedBatch) -> Option<Self::Request> {
+        let _ = batch;
+        None
+    }
 
     /// Called once per delay: give back memory that was not needed since the last time.
     fn trim(&self) {}

@@ -6,7 +6,7 @@ use spanwright_core::semconv::{self, attribute};
 use spanwright_core::{LossReason, Priority};
 
 use super::Engine;
-use super::outlet::{Permit, Work};
+use super::outlet::{Label, Permit, Work};
 use crate::collect::{Chunk, Collect, Piece, Room};
 use crate::intake::Epoch;
 
@@ -115,7 +115,14 @@ impl<C: Collect> Engine<C> {
             bound: Arc::clone(&self.intake.bound),
             bytes,
         });
-        let seq = self.next_seq;
+        let label = Label {
+            seq: self.next_seq,
+            items,
+            bytes,
+            epoch: Some(epoch),
+            permit: Some(permit),
+            claim: None,
+        };
         self.next_seq += 1;
         let mut request = Some(request);
         let last = self.outlets.len().saturating_sub(1);
@@ -126,17 +133,16 @@ impl<C: Collect> Engine<C> {
                 request.as_ref().and_then(|r| self.intake.collect.share(r))
             };
             let Some(request) = own else { continue };
-            let permit = Arc::clone(&permit);
-            self.outlets[index].push(Work {
-                request,
-                seq,
-                items,
-                bytes,
-                epoch,
-                permit,
-            });
+            let mut label = label.clone();
+            let shelf = self.outlets[index].shelf.as_ref().filter(|shelf| shelf.writes_ahead());
+            if let (Some(shelf), Some(batch)) = (shelf, self.intake.collect.batch(&request)) {
+                label.claim = shelf.write_ahead(batch);
+            }
+            self.outlets[index].push(Work { request, label });
             while let Some(work) = self.outlets[index].shed(self.intake.limits.overflow) {
-                self.lose(index, work.epoch, LossReason::QueueFull, work.items);
+                if let Err(work) = self.shelve(index, work) {
+                    self.lose(index, work.label, LossReason::QueueFull);
+                }
             }
             self.update_outlet_books(index);
         }

@@ -45,6 +45,18 @@ impl Flush {
         }
     }
 
+    /// Whether it waits for what ended in this epoch.
+    pub(super) fn covers(&self, epoch: Option<Epoch>) -> bool {
+        epoch.is_some_and(|epoch| epoch <= self.target)
+    }
+
+    /// Items that it covers went to the store.
+    pub(super) fn add_spooled(&mut self, outlet: usize, items: u64) {
+        if let Some(delivery) = self.report.destinations.get_mut(outlet) {
+            delivery.spooled += items;
+        }
+    }
+
     /// Items that it covers were settled.
     pub(super) fn add(&mut self, outlet: usize, settled: &Settled) {
         if let Some(delivery) = self.report.destinations.get_mut(outlet) {

@@ -13,19 +13,21 @@ mod backoff;
 mod flush;
 mod outcome;
 mod outlet;
+mod shelf;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
-use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority};
+use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority, Store};
 
 use self::assembly::Rest;
 pub(crate) use self::backoff::Random;
 pub(crate) use self::flush::Reply;
 use self::flush::{Flush, Settled};
 pub(crate) use self::outlet::RequestId;
-use self::outlet::{InFlight, Outlet, Work};
+use self::outlet::{InFlight, Label, Outlet, Work};
+use self::shelf::Shelf;
 use crate::collect::{Collect, Piece};
 use crate::intake::{Epoch, Intake, Swept};
 use crate::monitor::QueueMonitor;
@@ -33,6 +35,9 @@ use crate::sizer::BatchSizer;
 
 /// As long as anybody means who asks for a wait without end: a clock goes this far, but not as far as `Duration::MAX`.
 pub(crate) const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+/// How much of a shutdown's time is for the stores: they take some hundred MB a second, and one sync.
+const LONGEST_PUT_AWAY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Engine<C: Collect> {
     intake: Arc<Intake<C>>,
@@ -54,6 +59,30 @@ pub(crate) struct Engine<C: Collect> {
     is_fed: bool,
     /// Losses at the entry that the observer was told of.
     told: LossCounts,
+    /// Memory is short: requests go to the stores until there is enough again.
+    is_short: bool,
+    /// When a shutdown stops to wait for receivers, and puts into the stores what is left.
+    put_away_at: Option<Instant>,
+}
+
+/// A destination, as it is made.
+pub(crate) struct Destination {
+    pub(crate) name: Arc<str>,
+    pub(crate) store: Option<Arc<dyn Store>>,
+}
+
+impl Destination {
+    /// Without a store.
+    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            store: None,
+        }
+    }
+
+    pub(crate) fn writes_ahead(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.writes_ahead())
+    }
 }
 
 /// What the driver does next.
@@ -70,17 +99,16 @@ pub(crate) enum Action<R> {
 impl<C: Collect> Engine<C> {
     pub(crate) fn new(
         intake: Arc<Intake<C>>,
-        names: &[Arc<str>],
+        destinations: Vec<Destination>,
         sizer: Box<dyn BatchSizer>,
         observer: Arc<dyn Observer>,
         monitor: QueueMonitor,
         random: Random,
     ) -> Self {
-        let outlets = names
-            .iter()
-            .map(|name| Outlet::new(Arc::clone(name), &intake.limits, names.len()))
-            .collect();
-        Self {
+        let count = destinations.len();
+        let outlet = |Destination { name, store }| Outlet::new(name, store.map(Shelf::new), &intake.limits, count);
+        let outlets = destinations.into_iter().map(outlet).collect();
+        let mut engine = Self {
             intake,
             outlets,
             sizer,
@@ -96,7 +124,11 @@ impl<C: Collect> Engine<C> {
             is_draining: false,
             is_fed: false,
             told: LossCounts::default(),
-        }
+            is_short: false,
+            put_away_at: None,
+        };
+        engine.look_at_stores();
+        engine
     }
 
     /// What to do now. `is_ready` tells which destinations' services take a request.
@@ -106,8 +138,13 @@ impl<C: Collect> Engine<C> {
             self.sweep(now);
         }
         self.observe_level();
+        self.look_at_stores();
         // New requests first: whether they or parked ones go out is the outlet's choice, and it must have both to choose.
         while self.wants_request(now, is_ready) && self.assemble() {}
+        self.relieve();
+        if self.is_draining {
+            self.put_away(now);
+        }
         if let Some(action) = self.next_export(now, is_ready) {
             return action;
         }
@@ -118,9 +155,14 @@ impl<C: Collect> Engine<C> {
         self.wait(now)
     }
 
+    /// Whether a destination's service should be asked whether it is ready: not while it is left alone.
+    pub(crate) fn wants_ready(&self, now: Instant, outlet: usize) -> bool {
+        self.outlets[outlet].may_send(now)
+    }
+
     /// A destination's service cannot be used at all at the moment.
     pub(crate) fn unavailable(&mut self, now: Instant, outlet: usize, error: &ExportError) {
-        if self.outlets[outlet].failed(now, now, error.retry_after(), &mut self.random) {
+        if self.outlets[outlet].unavailable(now, error.retry_after(), &mut self.random) {
             self.observer.event(&Event::ExportFailed { error, items: 0 });
         }
         self.update_outlet_books(outlet);
@@ -140,6 +182,8 @@ impl<C: Collect> Engine<C> {
         self.intake.close();
         self.flush(now, deadline, reply);
         self.is_draining = true;
+        let patience = deadline.saturating_duration_since(now);
+        self.put_away_at = Some(deadline - (patience / 4).min(LONGEST_PUT_AWAY));
     }
 
     /// As [`shutdown`](Self::shutdown), with more to come from the stage in front of the queue, until [`fed`](Self::fed).
@@ -184,34 +228,17 @@ impl<C: Collect> Engine<C> {
 
     fn next_export(&mut self, now: Instant, is_ready: &[bool]) -> Option<Action<C::Request>> {
         for (index, is_ready) in is_ready.iter().enumerate() {
-            let outlet = &mut self.outlets[index];
-            if !is_ready || !outlet.may_send(now) {
+            if !is_ready || !self.outlets[index].may_send(now) {
                 continue;
             }
-            let Some(work) = outlet.next() else { continue };
+            let Some(Work { request, label }) = self.next_work(now, index) else {
+                continue;
+            };
             let id = self.next_id;
             self.next_id += 1;
-            let kept = self.intake.collect.share(&work.request);
-            let Work {
-                request,
-                seq,
-                items,
-                bytes,
-                epoch,
-                permit,
-            } = work;
-            outlet.sent(
-                id,
-                InFlight {
-                    kept,
-                    seq,
-                    items,
-                    bytes,
-                    epoch,
-                    permit,
-                    sent: now,
-                },
-            );
+            let (kept, items) = (self.intake.collect.share(&request), label.items);
+            let sent = now;
+            self.outlets[index].sent(id, InFlight { kept, label, sent });
             self.count(&semconv::EXPORTER_SPAN_INFLIGHT, items as i64, index);
             self.update_outlet_books(index);
             return Some(Action::Export {
@@ -223,10 +250,30 @@ impl<C: Collect> Engine<C> {
         None
     }
 
+    /// What a destination gets next: from the store, if that has something and it is its turn, or from memory.
+    fn next_work(&mut self, now: Instant, index: usize) -> Option<Work<C::Request>> {
+        let replay = if self.is_draining {
+            None
+        } else {
+            self.outlets[index].replay(now)
+        };
+        let Some(claim) = replay else {
+            return self.outlets[index].next();
+        };
+        self.look_at_store(index);
+        let batch = claim.batch().clone();
+        let label = Label::of_stored(&batch, claim);
+        let request = self.intake.collect.restore(batch)?;
+        Some(Work { request, label })
+    }
+
     /// Whether a destination could send what is still in the queue, or keeps it so that the queue has room.
     fn wants_request(&self, now: Instant, is_ready: &[bool]) -> bool {
         let mut outlets = self.outlets.iter().zip(is_ready);
-        outlets.any(|(outlet, is_ready)| outlet.is_parking() || (*is_ready && outlet.is_hungry(now)))
+        let level = self.intake.bound.utilization();
+        outlets.any(|(outlet, is_ready)| {
+            outlet.is_parking() || outlet.is_shelving(level) || (*is_ready && outlet.is_hungry(now))
+        })
     }
 
     /// Answers the flushes that are through, or out of time.
@@ -242,10 +289,13 @@ impl<C: Collect> Engine<C> {
         {
             self.give_up_everything();
         }
+        if self.is_draining && self.flushes.iter().all(|flush| self.is_through(now, flush)) {
+            self.close_stores(now);
+        }
         let mut index = 0;
         while index < self.flushes.len() {
-            let Flush { target, deadline, .. } = self.flushes[index];
-            if (self.pending_until(target) > 0 || self.is_fed) && now < deadline {
+            let target = self.flushes[index].target;
+            if !self.is_through(now, &self.flushes[index]) {
                 index += 1;
                 continue;
             }
@@ -261,7 +311,14 @@ impl<C: Collect> Engine<C> {
         }
     }
 
-    /// The deadline of the shutdown: what is still here is lost.
+    fn is_through(&self, now: Instant, flush: &Flush) -> bool {
+        // What comes from the store is not waited for, but at the end it is not torn off either.
+        let is_replaying = self.put_away_at.is_some_and(|at| now < at) && self.outlets.iter().any(Outlet::is_replaying);
+        let is_done = self.pending_until(flush.target) == 0 && !self.is_fed && !is_replaying;
+        is_done || now >= flush.deadline
+    }
+
+    /// The deadline of the shutdown: what is still here is lost, unless there is a store that takes it.
     fn give_up_everything(&mut self) {
         for priority in Priority::ALL {
             while let Some(Rest { piece, epoch }) = self.next_piece(priority, None) {
@@ -271,8 +328,11 @@ impl<C: Collect> Engine<C> {
             }
         }
         for index in 0..self.outlets.len() {
-            for (epoch, items) in self.outlets[index].give_up() {
-                self.lose(index, epoch, LossReason::ShutdownTimeout, items);
+            if self.outlets[index].shelf.is_some() {
+                self.shelve_all(index, true);
+            }
+            for label in self.outlets[index].give_up() {
+                self.lose(index, label, LossReason::ShutdownTimeout);
             }
         }
     }
@@ -291,6 +351,7 @@ impl<C: Collect> Engine<C> {
         let sweep = self.next_sweep.unwrap_or(now);
         let attempts = self.outlets.iter().filter_map(Outlet::wake_at);
         let deadlines = self.flushes.iter().map(|flush| flush.deadline);
+        let deadlines = deadlines.chain(self.put_away_at.filter(|at| now < *at));
         let until = attempts.chain(deadlines).fold(sweep, Instant::min);
         let is_saturated = self
             .outlets

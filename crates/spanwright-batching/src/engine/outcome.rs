@@ -1,6 +1,5 @@
 //! What becomes of requests that were sent.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
@@ -8,9 +7,9 @@ use spanwright_core::{ErrorKind, Event, ExportError, LossCounts, LossReason, Rec
 
 use super::Engine;
 use super::flush::Settled;
-use super::outlet::{InFlight, RequestId, Work};
+use super::outlet::{InFlight, Label, RequestId, Work};
+use super::shelf::Claim;
 use crate::collect::Collect;
-use crate::intake::Epoch;
 
 impl<C: Collect> Engine<C> {
     /// A request ended.
@@ -25,14 +24,14 @@ impl<C: Collect> Engine<C> {
             return;
         };
         let latency = now.saturating_duration_since(request.sent);
-        self.sizer.on_export(latency, request.items as usize, result.is_ok());
+        self.sizer.on_export(latency, request.label.items as usize, result.is_ok());
         match result {
             Ok(receipt) => {
                 self.answered(now, outlet);
                 self.delivered(outlet, latency, request, &receipt);
             }
             Err(error) => {
-                self.report_export(outlet, latency, request.items, Some(error.error_type()));
+                self.report_export(outlet, latency, request.label.items, Some(error.error_type()));
                 self.refused(now, outlet, request, &error);
             }
         }
@@ -44,24 +43,24 @@ impl<C: Collect> Engine<C> {
             return;
         };
         let latency = now.saturating_duration_since(request.sent);
-        self.sizer.on_export(latency, request.items as usize, false);
+        self.sizer.on_export(latency, request.label.items as usize, false);
         self.report_export(
             outlet,
             latency,
-            request.items,
+            request.label.items,
             Some(LossReason::ExporterPanicked.as_str()),
         );
         self.observer.event(&Event::ExporterPanicked {
             message,
-            items: request.items,
+            items: request.label.items,
         });
-        self.lose(outlet, request.epoch, LossReason::ExporterPanicked, request.items);
+        self.lose(outlet, request.label, LossReason::ExporterPanicked);
     }
 
     /// The receiver took a request, in whole or in part.
     fn delivered(&mut self, outlet: usize, latency: Duration, request: InFlight<C::Request>, receipt: &Receipt) {
-        let rejected = receipt.rejected().min(request.items);
-        let exported = request.items - rejected;
+        let rejected = receipt.rejected().min(request.label.items);
+        let exported = request.label.items - rejected;
         if exported > 0 {
             self.report_export(outlet, latency, exported, None);
         }
@@ -74,7 +73,7 @@ impl<C: Collect> Engine<C> {
         }
         self.settle(
             outlet,
-            request.epoch,
+            request.label,
             &Settled {
                 exported,
                 rejected,
@@ -85,61 +84,45 @@ impl<C: Collect> Engine<C> {
 
     /// A request was not taken: park it, split it, or give it up.
     fn refused(&mut self, now: Instant, outlet: usize, request: InFlight<C::Request>, error: &ExportError) {
-        let InFlight {
-            kept,
-            seq,
-            items,
-            bytes,
-            epoch,
-            permit,
-            sent,
-        } = request;
+        let InFlight { kept, label, sent } = request;
         match (error.kind(), kept) {
-            (ErrorKind::TooLarge, Some(request)) => {
+            (ErrorKind::TooLarge, request) => {
                 self.answered(now, outlet);
-                match self.intake.collect.halve(&request) {
-                    Some(halves) => {
-                        self.observer.event(&Event::RequestSplit { items });
-                        for (request, half_items, half_bytes) in halves.into_iter().rev() {
-                            let permit = Arc::clone(&permit);
-                            let (items, bytes) = (half_items as u64, half_bytes);
-                            self.outlets[outlet].retry_first(Work {
-                                request,
-                                seq,
-                                items,
-                                bytes,
-                                epoch,
-                                permit,
-                            });
-                        }
-                    }
-                    None => self.give_up(outlet, epoch, LossReason::TooLarge, items, error),
+                match request.and_then(|request| self.intake.collect.halve(&request)) {
+                    Some(halves) => self.split(outlet, halves, &label),
+                    None => self.give_up(outlet, label, LossReason::TooLarge, error),
                 }
             }
             (_, Some(request)) if error.is_retryable() => {
                 if self.outlets[outlet].failed(now, sent, error.retry_after(), &mut self.random) {
+                    let items = label.items;
                     self.observer.event(&Event::ExportFailed { error, items });
                 }
-                self.outlets[outlet].park(Work {
-                    request,
-                    seq,
-                    items,
-                    bytes,
-                    epoch,
-                    permit,
-                });
+                self.outlets[outlet].keep(Work { request, label });
             }
-            (ErrorKind::TooLarge, None) => self.give_up(outlet, epoch, LossReason::TooLarge, items, error),
             (ErrorKind::Unauthenticated, _) => {
                 self.answered(now, outlet);
-                self.give_up(outlet, epoch, LossReason::Unauthenticated, items, error);
+                self.give_up(outlet, label, LossReason::Unauthenticated, error);
             }
             _ => {
                 self.answered(now, outlet);
-                self.give_up(outlet, epoch, LossReason::Permanent, items, error);
+                self.give_up(outlet, label, LossReason::Permanent, error);
             }
         }
         self.update_outlet_books(outlet);
+    }
+
+    fn split(&mut self, outlet: usize, halves: [(C::Request, usize, usize); 2], whole: &Label) {
+        self.observer.event(&Event::RequestSplit { items: whole.items });
+        for (request, items, bytes) in halves.into_iter().rev() {
+            let label = Label {
+                items: items as u64,
+                bytes,
+                claim: whole.claim.as_ref().map(Claim::part),
+                ..whole.clone()
+            };
+            self.outlets[outlet].retry_first(Work { request, label });
+        }
     }
 
     /// A destination answered, whatever it said: it can be reached.
@@ -149,15 +132,17 @@ impl<C: Collect> Engine<C> {
         }
     }
 
-    fn give_up(&mut self, outlet: usize, epoch: Epoch, reason: LossReason, items: u64, error: &ExportError) {
+    fn give_up(&mut self, outlet: usize, label: Label, reason: LossReason, error: &ExportError) {
+        let items = label.items;
         self.observer.event(&Event::ExportFailed { error, items });
-        self.lose(outlet, epoch, reason, items);
+        self.lose(outlet, label, reason);
     }
 
-    pub(super) fn lose(&mut self, outlet: usize, epoch: Epoch, reason: LossReason, items: u64) {
+    pub(super) fn lose(&mut self, outlet: usize, label: Label, reason: LossReason) {
         let name = &*self.outlets[outlet].name;
-        self.report_loss(reason, items, Some((attribute::OTEL_COMPONENT_NAME, name)));
-        self.settle(outlet, epoch, &Settled::lost(reason, items));
+        self.report_loss(reason, label.items, Some((attribute::OTEL_COMPONENT_NAME, name)));
+        let settled = Settled::lost(reason, label.items);
+        self.settle(outlet, label, &settled);
     }
 
     /// Tells what was lost on the application's threads since the last time: they count, and do not call observers.
@@ -177,11 +162,15 @@ impl<C: Collect> Engine<C> {
         self.observer.count(&semconv::LOST, items as i64, &attributes);
     }
 
-    /// Moves items from pending to where they ended up.
-    pub(super) fn settle(&mut self, outlet: usize, epoch: Epoch, settled: &Settled) {
+    /// Moves a request's items from pending to where they ended up.
+    fn settle(&mut self, outlet: usize, label: Label, settled: &Settled) {
+        let Label { epoch, claim, .. } = label;
         self.outlets[outlet].settle(epoch, settled.items());
-        for flush in self.flushes.iter_mut().filter(|flush| epoch <= flush.target) {
+        for flush in self.flushes.iter_mut().filter(|flush| flush.covers(epoch)) {
             flush.add(outlet, settled);
+        }
+        if let Some(claim) = claim {
+            claim.done();
         }
         let mut books = self.intake.books();
         let account = &mut books.outlets[outlet];
@@ -189,6 +178,9 @@ impl<C: Collect> Engine<C> {
         account.exported += settled.exported;
         account.rejected += settled.rejected;
         account.lost += settled.lost;
+        if epoch.is_none() {
+            account.replayed += settled.exported + settled.rejected;
+        }
         self.outlets[outlet].show(account);
     }
 

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use spanwright_core::EncodedBatch;
+
 use super::FAR;
 use super::backoff::{Backoff, Random};
+use super::shelf::{Claim, Shelf};
 use crate::config::Limits;
 use crate::intake::{Bound, Epoch, OutletBooks};
 use crate::overflow::OverflowPolicy;
@@ -15,6 +18,8 @@ use crate::overflow::OverflowPolicy;
 /// Each destination has its own, so that one that hangs costs the others nothing.
 pub(super) struct Outlet<R> {
     pub(super) name: Arc<str>,
+    /// Where requests go that have no place here, if there is such a place.
+    pub(super) shelf: Option<Shelf>,
     waiting: VecDeque<Work<R>>,
     parked: VecDeque<Work<R>>,
     in_flight: HashMap<RequestId, InFlight<R>>,
@@ -28,6 +33,7 @@ pub(super) struct Outlet<R> {
     turn: u32,
     max_in_flight: usize,
     max_held_bytes: usize,
+    high_watermark: f64,
 }
 
 /// Names a request on its way, within its outlet.
@@ -37,25 +43,50 @@ pub(crate) type RequestId = u64;
 #[derive(Debug)]
 pub(super) struct Work<R> {
     pub(super) request: R,
-    /// Its place in the order in which requests were made.
-    pub(super) seq: u64,
-    pub(super) items: u64,
-    pub(super) bytes: usize,
-    pub(super) epoch: Epoch,
-    /// Its share of the bound, given back when the last destination is done with it.
-    pub(super) permit: Arc<Permit>,
+    pub(super) label: Label,
 }
 
 /// A request on its way. What is needed to send it again is kept, where that can be kept.
 #[derive(Debug)]
 pub(super) struct InFlight<R> {
     pub(super) kept: Option<R>,
+    pub(super) label: Label,
+    pub(super) sent: Instant,
+}
+
+/// What the engine must know of a request, wherever it is.
+#[derive(Clone, Debug)]
+pub(super) struct Label {
+    /// Its place in the order in which requests were made.
     pub(super) seq: u64,
     pub(super) items: u64,
     pub(super) bytes: usize,
-    pub(super) epoch: Epoch,
-    pub(super) permit: Arc<Permit>,
-    pub(super) sent: Instant,
+    /// None for one that comes from the store: no flush waits for it.
+    pub(super) epoch: Option<Epoch>,
+    /// Its share of the bound, given back when the last destination is done with it. None for one that comes from the store.
+    pub(super) permit: Option<Arc<Permit>>,
+    /// Its place in the store, if it has one.
+    pub(super) claim: Option<Claim>,
+}
+
+impl Label {
+    /// Of a request that was in the store.
+    pub(super) fn of_stored(batch: &EncodedBatch, claim: Claim) -> Self {
+        Self {
+            // Older than everything in memory.
+            seq: 0,
+            items: batch.item_count() as u64,
+            bytes: batch.len(),
+            epoch: None,
+            permit: None,
+            claim: Some(claim),
+        }
+    }
+
+    /// Whether the store has it, and gives it out again when this is dropped.
+    fn is_of_store(&self) -> bool {
+        self.epoch.is_none() && self.claim.as_ref().is_some_and(Claim::is_whole)
+    }
 }
 
 /// Bytes of the bound, given back when dropped.
@@ -86,7 +117,7 @@ enum Reach {
 }
 
 impl<R> Outlet<R> {
-    pub(super) fn new(name: Arc<str>, limits: &Limits, outlets: usize) -> Self {
+    pub(super) fn new(name: Arc<str>, shelf: Option<Shelf>, limits: &Limits, outlets: usize) -> Self {
         // A destination that hangs must leave room for the others. One that drops the oldest drops before the bound is full,
         // because at the bound it is the application's thread that must find room, and it cannot look in here.
         let share = limits.max_queue_bytes / outlets.max(1);
@@ -97,6 +128,7 @@ impl<R> Outlet<R> {
         };
         Self {
             name,
+            shelf,
             waiting: VecDeque::new(),
             parked: VecDeque::new(),
             in_flight: HashMap::new(),
@@ -109,13 +141,16 @@ impl<R> Outlet<R> {
             turn: 0,
             max_in_flight: limits.max_concurrent_exports,
             max_held_bytes,
+            high_watermark: limits.high_watermark,
         }
     }
 
     /// Takes a new request; while the destination is away it is parked at once.
     pub(super) fn push(&mut self, work: Work<R>) {
-        *self.epochs.entry(work.epoch).or_default() += work.items;
-        self.held_bytes += work.bytes;
+        if let Some(epoch) = work.label.epoch {
+            *self.epochs.entry(epoch).or_default() += work.label.items;
+        }
+        self.held_bytes += work.label.bytes;
         match self.reach {
             Reach::Up => self.waiting.push_back(work),
             Reach::Down { .. } => self.park_back(work),
@@ -136,12 +171,26 @@ impl<R> Outlet<R> {
         self.waiting.is_empty() && self.may_send(now) && (self.parked.is_empty() || !self.is_turn_of_parked())
     }
 
+    /// Whether new requests are taken off the queue although they cannot go out, because the store wants them: before they are sent, or
+    /// because the bound is used up to this `level`.
+    pub(super) fn is_shelving(&self, level: f64) -> bool {
+        let shelf = self.shelf.as_ref();
+        shelf.is_some_and(|shelf| shelf.writes_ahead() || level >= self.high_watermark)
+    }
+
     /// Whether new requests are taken off the queue although they cannot go out: to make room there for what comes.
     pub(super) fn is_parking(&self) -> bool {
         matches!(self.reach, Reach::Down { .. })
     }
 
-    /// The next request to go out: new ones and parked ones in turns, 3:1; while it is away the oldest.
+    /// The place of the next request of the store, if it is its turn.
+    pub(super) fn replay(&mut self, now: Instant) -> Option<Claim> {
+        let is_live_waiting = !self.waiting.is_empty() || !self.parked.is_empty();
+        let is_probe = self.is_parking();
+        self.shelf.as_mut()?.take(now, is_live_waiting, is_probe)
+    }
+
+    /// The next request to go out of memory: new ones and parked ones in turns, 3:1; while it is away the oldest.
     pub(super) fn next(&mut self) -> Option<Work<R>> {
         let parked_first = self.waiting.is_empty() || self.is_parking() || self.is_turn_of_parked();
         self.turn = self.turn.wrapping_add(1);
@@ -150,7 +199,10 @@ impl<R> Outlet<R> {
         } else {
             self.waiting.pop_front()
         }?;
-        self.held_bytes -= work.bytes;
+        self.held_bytes -= work.label.bytes;
+        if let Some(shelf) = &mut self.shelf {
+            shelf.live_sent();
+        }
         Some(work)
     }
 
@@ -160,8 +212,8 @@ impl<R> Outlet<R> {
 
     fn unpark(&mut self) -> Option<Work<R>> {
         let work = self.parked.pop_front()?;
-        self.parked_items -= work.items;
-        self.parked_bytes -= work.bytes;
+        self.parked_items -= work.label.items;
+        self.parked_bytes -= work.label.bytes;
         Some(work)
     }
 
@@ -175,8 +227,9 @@ impl<R> Outlet<R> {
     }
 
     /// These items of a request are done with.
-    pub(super) fn settle(&mut self, epoch: Epoch, items: u64) {
-        if let Some(pending) = self.epochs.get_mut(&epoch) {
+    pub(super) fn settle(&mut self, epoch: Option<Epoch>, items: u64) {
+        let pending = epoch.and_then(|epoch| self.epochs.get_mut(&epoch));
+        if let (Some(pending), Some(epoch)) = (pending, epoch) {
             *pending -= items;
             if *pending == 0 {
                 self.epochs.remove(&epoch);
@@ -186,23 +239,39 @@ impl<R> Outlet<R> {
 
     /// Keeps a request that could not be delivered, in its place: the oldest goes first.
     pub(super) fn park(&mut self, work: Work<R>) {
-        self.held_bytes += work.bytes;
-        self.parked_items += work.items;
-        self.parked_bytes += work.bytes;
-        let place = self.parked.partition_point(|parked| parked.seq < work.seq);
+        self.held_bytes += work.label.bytes;
+        self.parked_items += work.label.items;
+        self.parked_bytes += work.label.bytes;
+        let place = self.parked.partition_point(|parked| parked.label.seq < work.label.seq);
         self.parked.insert(place, work);
+    }
+
+    /// Keeps a request that was not taken until it is: one that came from the store goes back there.
+    pub(super) fn keep(&mut self, work: Work<R>) {
+        if !work.label.is_of_store() {
+            self.park(work);
+        }
     }
 
     /// Puts a part of a request that was too large back to the head.
     pub(super) fn retry_first(&mut self, work: Work<R>) {
-        self.held_bytes += work.bytes;
+        self.held_bytes += work.label.bytes;
         self.waiting.push_front(work);
     }
 
     fn park_back(&mut self, work: Work<R>) {
-        self.parked_items += work.items;
-        self.parked_bytes += work.bytes;
+        self.parked_items += work.label.items;
+        self.parked_bytes += work.label.bytes;
         self.parked.push_back(work);
+    }
+
+    /// Its service cannot be used for now, and may say how long. That is our own pause, and no wish of the server's.
+    pub(super) fn unavailable(&mut self, now: Instant, pause: Option<Duration>, random: &mut Random) -> bool {
+        let is_news = self.failed(now, now, pause, random);
+        if let Reach::Down { throttled_until, .. } = &mut self.reach {
+            *throttled_until = now;
+        }
+        is_news
     }
 
     /// A request that was sent at `sent` was not taken. Answers whether it is news that the destination is away.
@@ -268,11 +337,54 @@ impl<R> Outlet<R> {
     /// The next moment at which something may be sent that may not now.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         match self.reach {
-            Reach::Down { next_attempt, .. } if self.in_flight.is_empty() && !self.parked.is_empty() => {
-                Some(next_attempt)
-            }
-            _ => None,
+            Reach::Down { next_attempt, .. } if self.in_flight.is_empty() && self.has_parked() => Some(next_attempt),
+            Reach::Down { .. } => None,
+            Reach::Up => self.shelf.as_ref().and_then(Shelf::wake_at),
         }
+    }
+
+    /// Whether something waits for the destination to come back.
+    fn has_parked(&self) -> bool {
+        !self.parked.is_empty() || self.shelf.as_ref().is_some_and(Shelf::has_waiting)
+    }
+
+    /// The bytes of the requests that wait or are parked.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Takes out the request that is here longest, of those that are not under way.
+    pub(super) fn take_oldest(&mut self) -> Option<Work<R>> {
+        let work = self.unpark().or_else(|| self.waiting.pop_front())?;
+        self.held_bytes -= work.label.bytes;
+        Some(work)
+    }
+
+    /// Puts back what [`take_oldest`](Self::take_oldest) took.
+    pub(super) fn put_back_oldest(&mut self, work: Work<R>) {
+        match self.reach {
+            Reach::Down { .. } => self.park(work),
+            Reach::Up => self.retry_first(work),
+        }
+    }
+
+    /// Whether something is under way that came from the store.
+    pub(super) fn is_replaying(&self) -> bool {
+        self.in_flight.values().any(|request| request.label.is_of_store())
+    }
+
+    /// Takes out what is under way, as far as it can be sent again. Whatever comes of it is not heard.
+    pub(super) fn recall(&mut self) -> Vec<(RequestId, Work<R>, Instant)> {
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let mut recalled = Vec::new();
+        for (id, InFlight { kept, label, sent }) in in_flight {
+            match kept {
+                Some(request) => recalled.push((id, Work { request, label }, sent)),
+                None => _ = self.in_flight.insert(id, InFlight { kept, label, sent }),
+            }
+        }
+        recalled.sort_by_key(|(_, work, _)| work.label.seq);
+        recalled
     }
 
     /// Takes out one request that it holds above its share of the bound.
@@ -284,22 +396,23 @@ impl<R> Outlet<R> {
             OverflowPolicy::DropOldest => self.unpark().or_else(|| self.waiting.pop_front()),
             _ => self.waiting.pop_back().or_else(|| {
                 let work = self.parked.pop_back()?;
-                self.parked_items -= work.items;
-                self.parked_bytes -= work.bytes;
+                self.parked_items -= work.label.items;
+                self.parked_bytes -= work.label.bytes;
                 Some(work)
             }),
         }?;
-        self.held_bytes -= work.bytes;
+        self.held_bytes -= work.label.bytes;
         Some(work)
     }
 
-    /// Takes out everything, also what is under way: items by epoch.
-    pub(super) fn give_up(&mut self) -> Vec<(Epoch, u64)> {
-        self.waiting.clear();
-        self.parked.clear();
-        self.in_flight.clear();
+    /// Takes out everything that is not in the store, also what is under way.
+    pub(super) fn give_up(&mut self) -> Vec<Label> {
+        let works = self.waiting.drain(..).chain(self.parked.drain(..));
+        let held = works.map(|work| work.label);
+        let in_flight = self.in_flight.drain().map(|(_, request)| request.label);
         (self.held_bytes, self.parked_items, self.parked_bytes) = (0, 0, 0);
-        std::mem::take(&mut self.epochs).into_iter().collect()
+        // What comes from the store goes back there.
+        held.chain(in_flight).filter(|label| !label.is_of_store()).collect()
     }
 
     /// Items of this epoch and those before that are not done with.
@@ -313,5 +426,6 @@ impl<R> Outlet<R> {
         account.parked_items = self.parked_items;
         account.parked_bytes = self.parked_bytes as u64;
         account.is_reachable = matches!(self.reach, Reach::Up);
+        account.spooled_items = self.shelf.as_ref().map_or(0, Shelf::waiting);
     }
 }

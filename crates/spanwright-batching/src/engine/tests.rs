@@ -59,17 +59,26 @@ const RECORD: usize = 12;
 
 impl Rig {
     fn new(config: &BatchConfig, outlets: usize) -> Self {
+        Self::with_stores(config, vec![None; outlets])
+    }
+
+    fn with_stores(config: &BatchConfig, stores: Vec<Option<Arc<dyn Store>>>) -> Self {
+        let outlets = stores.len();
         config.validate().unwrap();
         let limits = config.limits();
         let (high, low) = (limits.high_watermark, limits.low_watermark());
         let collect = Encoded::new(Plain, class as fn(&Item) -> Class);
         let intake = Arc::new(Intake::new(collect, limits, outlets, Pressure::new()));
-        let names: Vec<Arc<str>> = (0..outlets).map(|n| Arc::from(format!("receiver/{n}"))).collect();
+        let destination = |(n, store)| Destination {
+            name: Arc::from(format!("receiver/{n}")),
+            store,
+        };
+        let destinations = stores.into_iter().enumerate().map(destination).collect();
         let sizer = Box::new(Fixed::new(config.max_export_batch_size()));
         let monitor = QueueMonitor::new(Arc::clone(&intake.bound), high, low);
         let told = Arc::new(Told::default());
         let observer = Arc::clone(&told) as Arc<dyn Observer>;
-        let engine = Engine::new(Arc::clone(&intake), &names, sizer, observer, monitor, Random::seeded(1));
+        let engine = Engine::new(Arc::clone(&intake), destinations, sizer, observer, monitor, Random::seeded(1));
         let now = spanwright_core::ManualClock::new();
         let now = spanwright_core::Clock::now(&now);
         Self {

@@ -32,13 +32,19 @@ pub(crate) struct Ready<K> {
     pub(crate) epoch: Epoch,
 }
 
-/// The account of one destination, from the moment that items are taken for it.
+/// The account of one destination, from the moment that items are taken for it, or found on disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OutletBooks {
     pub(crate) pending: u64,
     pub(crate) exported: u64,
     pub(crate) rejected: u64,
     pub(crate) lost: LossCounts,
+    /// Found on disk.
+    pub(crate) recovered: u64,
+    /// Delivered from there, of those that were exported or rejected.
+    pub(crate) replayed: u64,
+    /// On disk only, of those that are pending.
+    pub(crate) spooled_items: u64,
     pub(crate) requests_in_flight: usize,
     pub(crate) parked_items: u64,
     pub(crate) parked_bytes: u64,

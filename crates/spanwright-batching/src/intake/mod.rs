@@ -378,7 +378,8 @@ impl Snapshot {
         };
         lost += outlet.lost;
         Ledger {
-            ended,
+            ended: ended + outlet.recovered,
+            recovered: outlet.recovered,
             exported: outlet.exported,
             rejected: outlet.rejected,
             lost,

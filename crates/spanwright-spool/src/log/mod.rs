@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spanwright_core::{EncodedBatch, LossCounts, LossReason};
+use spanwright_core::{EncodedBatch, LossCounts, LossReason, StoreCounts};
 
 use crate::config::SpoolConfig;
 use crate::format::Range;
@@ -200,6 +200,17 @@ impl Log {
             foreign_files: self.counts.foreign,
             unreadable_segments: self.counts.unreadable,
             is_healthy: self.trouble.is_none(),
+        }
+    }
+
+    /// What a processor keeps its books by.
+    pub(crate) fn store_counts(&self) -> StoreCounts {
+        let claimed: u64 = self.claims.values().map(|claimed| claimed.items).sum();
+        StoreCounts {
+            recovered: self.counts.recovered,
+            lost: self.counts.lost,
+            waiting: self.counts.pending.saturating_sub(claimed),
+            waiting_requests: self.counts.pending_records.saturating_sub(self.claims.len() as u64),
         }
     }
 

@@ -2,41 +2,40 @@
 
 use std::time::{Duration, Instant};
 
-use spanwright_core::BuildError;
+use crate::BuildError;
 
-/// Decides when a request of the spool may go out beside live ones.
+/// Decides when a request of a [`Store`](crate::Store) may go out beside live ones.
 ///
-/// Two rules, both of which must allow it: while live requests wait, three of them go for each of the spool's; and at most so many
-/// items a second are taken from the spool, so that a receiver that has just come back is not knocked down again.
+/// Two rules, both of which must allow it: while live requests wait, three of them go for each of the store's; and at most so many
+/// items a second are taken from the store, so that a receiver that has just come back is not knocked down again.
 ///
 /// ```
 /// use std::time::Duration;
-/// use spanwright_core::{Clock, ManualClock};
-/// use spanwright_spool::{DrainPace, Permit};
+/// use spanwright_core::{Clock, DrainPace, DrainPermit, ManualClock};
 ///
 /// let (clock, mut pace) = (ManualClock::new(), DrainPace::default());
-/// assert_eq!(pace.poll(clock.now(), false), Permit::Now);
+/// assert_eq!(pace.poll(clock.now(), false), DrainPermit::Now);
 /// pace.replayed(clock.now(), 512);
 /// clock.advance(Duration::from_millis(100));
-/// assert_eq!(pace.poll(clock.now(), true), Permit::AfterLive);
+/// assert_eq!(pace.poll(clock.now(), true), DrainPermit::AfterLive);
 /// (0..3).for_each(|_| pace.live_sent());
-/// assert_eq!(pace.poll(clock.now(), true), Permit::Now);
+/// assert_eq!(pace.poll(clock.now(), true), DrainPermit::Now);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DrainPace {
     live_per_replayed: u32,
     max_rate: u32,
-    /// Live requests since the last one of the spool.
+    /// Live requests since the last one of the store.
     live: u32,
     /// The items that may be taken; below zero after a request that had more than there were.
     tokens: f64,
     filled_at: Option<Instant>,
 }
 
-/// Whether a request of the spool may go out.
+/// Whether a request of the store may go out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "each is one answer to one question")]
-pub enum Permit {
+pub enum DrainPermit {
     /// After some live requests.
     AfterLive,
     /// At once.
@@ -46,13 +45,13 @@ pub enum Permit {
 }
 
 impl DrainPace {
-    /// Three live requests for each of the spool's: a backlog of ten minutes is gone in less than five more where the receiver takes twice
+    /// Three live requests for each of the store's: a backlog of ten minutes is gone in less than five more where the receiver takes twice
     /// of what comes, and live spans wait for a third more at most.
     pub const DEFAULT_LIVE_PER_REPLAYED: u32 = 3;
     /// 50 000 items/s: ten minutes of 5 000 spans/s in one minute.
     pub const DEFAULT_MAX_RATE: u32 = 50_000;
 
-    /// So many live requests for each of the spool's, and at most so many items of the spool a second.
+    /// So many live requests for each of the store's, and at most so many items of the store a second.
     ///
     /// # Errors
     ///
@@ -69,18 +68,18 @@ impl DrainPace {
         })
     }
 
-    /// Whether a request of the spool may go out now.
-    pub fn poll(&mut self, now: Instant, is_live_waiting: bool) -> Permit {
+    /// Whether a request of the store may go out now.
+    pub fn poll(&mut self, now: Instant, is_live_waiting: bool) -> DrainPermit {
         self.fill(now);
         if self.tokens < 0.0 {
             let wait = -self.tokens / f64::from(self.max_rate);
             // A nanosecond more than too little: at that moment it is allowed.
-            return Permit::NotBefore(now + Duration::from_secs_f64(wait) + Duration::from_nanos(1));
+            return DrainPermit::NotBefore(now + Duration::from_secs_f64(wait) + Duration::from_nanos(1));
         }
         if is_live_waiting && self.live < self.live_per_replayed {
-            return Permit::AfterLive;
+            return DrainPermit::AfterLive;
         }
-        Permit::Now
+        DrainPermit::Now
     }
 
     /// A live request went out.
@@ -89,7 +88,7 @@ impl DrainPace {
         self.live = (self.live + 1).min(self.live_per_replayed);
     }
 
-    /// A request of the spool went out, with so many items.
+    /// A request of the store went out, with so many items.
     pub fn replayed(&mut self, now: Instant, items: u64) {
         self.fill(now);
         self.live = 0;
@@ -122,7 +121,7 @@ impl Default for DrainPace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use spanwright_core::{Clock, ManualClock};
+    use crate::{Clock, ManualClock};
 
     #[test]
     fn three_live_requests_go_for_each_of_the_spool_while_they_wait() {
@@ -131,7 +130,7 @@ mod tests {
         let (mut live, mut replayed) = (0, 0);
         for _ in 0..400 {
             clock.advance(Duration::from_millis(1));
-            if pace.poll(clock.now(), true) == Permit::Now {
+            if pace.poll(clock.now(), true) == DrainPermit::Now {
                 pace.replayed(clock.now(), 512);
                 replayed += 1;
             } else {
@@ -150,13 +149,13 @@ mod tests {
         let mut items = 0;
         while clock.now() - start < Duration::from_secs(100) {
             match pace.poll(clock.now(), false) {
-                Permit::Now => {
+                DrainPermit::Now => {
                     pace.replayed(clock.now(), 512);
                     pace.poll(start, false);
                     items += 512;
                 }
-                Permit::NotBefore(until) => clock.advance(until - clock.now()),
-                Permit::AfterLive => unreachable!("no live request is asked for"),
+                DrainPermit::NotBefore(until) => clock.advance(until - clock.now()),
+                DrainPermit::AfterLive => unreachable!("no live request is asked for"),
             }
         }
         assert!((99_000..=101_000).contains(&items), "{items}");
