@@ -70,7 +70,10 @@ impl<C: Collect> Handle<C> {
             return Err(BuildError::new("exporters", "none", "at least one"));
         }
         let (destinations, sinks): (Vec<_>, Vec<_>) = sinks.into_iter().unzip();
-        let names: Vec<_> = destinations.iter().map(|it: &Destination| Arc::clone(&it.name)).collect();
+        let names: Vec<_> = destinations
+            .iter()
+            .map(|it: &Destination| Arc::clone(&it.name))
+            .collect();
         let mut limits = config.limits();
         if destinations.iter().any(Destination::writes_ahead) {
             limits.scheduled_delay = limits.scheduled_delay.min(WRITE_AHEAD_DELAY);
@@ -80,7 +83,14 @@ impl<C: Collect> Handle<C> {
         let monitor = QueueMonitor::new(Arc::clone(&intake.bound), high, low);
         let sizer = sizer.unwrap_or_else(|| Box::new(Fixed::new(config.max_export_batch_size())));
         let random = Random::seeded(seed(&intake));
-        let engine = Engine::new(Arc::clone(&intake), destinations, sizer, observer, monitor.clone(), random);
+        let engine = Engine::new(
+            Arc::clone(&intake),
+            destinations,
+            sizer,
+            observer,
+            monitor.clone(),
+            random,
+        );
         let commands = Arc::new(Commands::new());
         let worker = Worker {
             engine,

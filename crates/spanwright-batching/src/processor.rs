@@ -161,7 +161,8 @@ impl<T: 'static, E: Encode<T>> BatchProcessorBuilder<T, E> {
     /// for another. Together they hold at most `max_queue_bytes`, each an equal share.
     #[must_use]
     pub fn with_exporter(mut self, name: impl Into<Arc<str>>, exporter: impl Exporter) -> Self {
-        self.exporters.push((Destination::new(name), BoxExporter::new(exporter)));
+        self.exporters
+            .push((Destination::new(name), BoxExporter::new(exporter)));
         self
     }
 

@@ -8,7 +8,10 @@ use spanwright_batching::{BatchConfig, BatchSpanProcessor, OverflowPolicy};
 use spanwright_core::{BoxExporter, BuildError, Env, Exporter, Observer, Pressure};
 use spanwright_otlp::SpanEncoder;
 use spanwright_sampling::{ConfiguredSampler, TailSampler};
+#[cfg(feature = "spool")]
+use spanwright_spool::SpoolConfig;
 
+use crate::endpoints::Endpoints;
 use crate::idle::idle_processor;
 use crate::notice;
 use crate::otel::{Resource, SdkSettings};
@@ -17,6 +20,8 @@ use crate::otlp::OtlpSettings;
 use crate::own_thread::OwnThread;
 use crate::pipeline::{Inner, Pipeline, State};
 use crate::settings::{SERVICE_NAME, Settings};
+#[cfg(feature = "spool")]
+use crate::spool::Spools;
 
 /// The destination that the settings describe.
 #[cfg(any(feature = "grpc", feature = "http"))]
@@ -42,6 +47,7 @@ const OTLP: &str = "otlp";
 /// | `OTEL_BSP_*` | [`with_batch_config`](Self::with_batch_config) |
 /// | `OTEL_TRACES_EXPORTER` (`otlp`, `none`) | [`with_exporter`](Self::with_exporter) adds to it |
 /// | `OTEL_EXPORTER_OTLP_*`, `OTEL_EXPORTER_OTLP_TRACES_*` | `with_endpoint` and the others of features `grpc` and `http` |
+/// | `SPANWRIGHT_SPOOL_*` | `with_spool` of feature `spool` |
 /// | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `none`) | `opentelemetry::global::set_text_map_propagator`, after [`Pipeline::install_global`] |
 ///
 /// # Source
@@ -55,11 +61,13 @@ pub struct PipelineBuilder {
     pub(crate) otlp: OtlpSettings,
     service_name: Option<String>,
     attribute_value_length_limit: Option<usize>,
-    exporters: Vec<(Arc<str>, BoxExporter)>,
+    exporters: Exporters,
     batch_config: Option<BatchConfig>,
     overflow_policy: Option<OverflowPolicy>,
     local_roots_first: bool,
     tail: Option<TailSampler>,
+    #[cfg(feature = "spool")]
+    pub(crate) spool: Option<SpoolConfig>,
     observer: Option<Arc<dyn Observer>>,
     pressure: Option<Pressure>,
     env: Option<Env>,
@@ -78,6 +86,8 @@ impl PipelineBuilder {
             overflow_policy: None,
             local_roots_first: false,
             tail: None,
+            #[cfg(feature = "spool")]
+            spool: None,
             observer: None,
             pressure: None,
             env: None,
@@ -183,7 +193,7 @@ impl PipelineBuilder {
         let env = self.env.take().unwrap_or_else(Env::process);
         let settings = Settings::from_env(&env);
         let batch_config = self.batch_config(&env);
-        let exporters = self.exporters(&settings, &env)?;
+        let (endpoints, exporters) = self.exporters(&settings, &env, batch_config.max_concurrent_exports())?;
         let state = match exporters.is_empty() {
             _ if settings.is_disabled => State::Disabled,
             false => State::Exporting,
@@ -193,6 +203,8 @@ impl PipelineBuilder {
         if state != State::Disabled {
             self.configure_sampler(&settings, &env, &resource);
         }
+        #[cfg(feature = "spool")]
+        let mut spools = Spools::new(self.spool.take(), &env, self.observer.as_ref());
         let ignored = env.ignored();
         notice::variables_ignored(&ignored, self.observer.as_deref());
 
@@ -216,7 +228,13 @@ impl PipelineBuilder {
                     processor = processor.with_tail(Arc::new(tail));
                 }
                 for (name, exporter) in exporters {
-                    processor = processor.with_exporter(name, OwnThread(exporter));
+                    let exporter = OwnThread(exporter);
+                    #[cfg(feature = "spool")]
+                    if let Some(spool) = spools.open(&name)? {
+                        processor = processor.with_stored_exporter(name, exporter, Arc::new(spool));
+                        continue;
+                    }
+                    processor = processor.with_exporter(name, exporter);
                 }
                 let processor = processor.spawn()?;
                 let provider = self.sdk.provider(&settings, resource.clone(), Some(processor.clone()));
@@ -233,6 +251,9 @@ impl PipelineBuilder {
         };
         Ok(Pipeline::new(Inner {
             processor,
+            endpoints,
+            #[cfg(feature = "spool")]
+            spools,
             provider,
             resource,
             state,
@@ -274,15 +295,21 @@ impl PipelineBuilder {
     }
 
     /// Every destination. None is an error, unless the environment wants it so.
-    fn exporters(&mut self, settings: &Settings, env: &Env) -> Result<Vec<(Arc<str>, BoxExporter)>, BuildError> {
-        let mut exporters = Vec::new();
+    fn exporters(
+        &mut self,
+        settings: &Settings,
+        env: &Env,
+        max_concurrent: usize,
+    ) -> Result<(Endpoints, Exporters), BuildError> {
+        let (mut endpoints, mut exporters) = (Endpoints::default(), Exporters::new());
         #[cfg(any(feature = "grpc", feature = "http"))]
         if self.otlp.is_wanted && settings.exports_otlp && !settings.is_disabled {
-            let exporter = self.otlp.exporter(env, self.observer.as_ref())?;
+            let (of_otlp, exporter) = self.otlp.exporter(env, self.observer.as_ref(), max_concurrent)?;
+            endpoints = of_otlp;
             exporters.push((Arc::from(OTLP), exporter));
         }
         #[cfg(not(any(feature = "grpc", feature = "http")))]
-        let _ = env;
+        let _ = (env, max_concurrent, &mut endpoints);
         exporters.append(&mut self.exporters);
 
         for (index, (name, _)) in exporters.iter().enumerate() {
@@ -297,9 +324,12 @@ impl PipelineBuilder {
             let accepted = "one or more: `with_exporter`, or the OTLP exporter of feature `grpc` or `http`";
             return Err(BuildError::new("exporter", "none", accepted));
         }
-        Ok(exporters)
+        Ok((endpoints, exporters))
     }
 }
+
+/// By their names.
+type Exporters = Vec<(Arc<str>, BoxExporter)>;
 
 impl fmt::Debug for PipelineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -32,7 +32,8 @@
 //! | settings | [`PipelineBuilder`], [`BatchConfig`], [`OverflowPolicy`], [`Env`], [`BuildError`] |
 //! | a running pipeline | [`Pipeline`] |
 //! | its end | [`PipelineGuard`], [`Report`], [`FlushError`] |
-//! | how it is | [`Stats`], [`QueueMonitor`], [`Observer`], [`Pressure`] |
+//! | several receivers, and how hard each is pressed | [`EndpointStrategy`], [`ConcurrencyLimit`], [`BreakerConfig`] |
+//! | how it is | [`PipelineStats`], [`QueueMonitor`], [`Observer`], [`Pressure`] |
 //!
 //! # What holds
 //!
@@ -54,6 +55,7 @@
 //! |---|---|
 //! | `grpc` | OTLP over gRPC |
 //! | `http` | OTLP over HTTP/1.1 with protobuf bodies |
+//! | `spool` | a spool on disk for what cannot be delivered now |
 //! | `tls` | https and client certificates for them |
 //!
 //! Rust 1.88.
@@ -61,6 +63,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+mod endpoints;
 mod guard;
 mod idle;
 mod notice;
@@ -70,9 +73,18 @@ mod otlp;
 mod own_thread;
 mod pipeline;
 mod settings;
+#[cfg(feature = "spool")]
+mod spool;
+mod stats;
 
 #[doc(inline)]
-pub use self::{builder::PipelineBuilder, guard::PipelineGuard, pipeline::Pipeline};
+pub use self::{
+    builder::PipelineBuilder,
+    endpoints::{ConcurrencyLimit, EndpointStats, EndpointStrategy},
+    guard::PipelineGuard,
+    pipeline::Pipeline,
+    stats::PipelineStats,
+};
 
 // What the signatures above are made of, so that a user needs no second crate for it.
 #[doc(no_inline)]
@@ -83,4 +95,9 @@ pub use spanwright_core::{BuildError, Env, Exporter, IgnoredVariable, Observer, 
 #[doc(no_inline)]
 pub use spanwright_otlp::{Compression, Pem, Protocol};
 #[doc(no_inline)]
+pub use spanwright_resilience::{BreakerConfig, BreakerState};
+#[doc(no_inline)]
 pub use spanwright_sampling::{TailPolicy, TailSampler};
+#[cfg(feature = "spool")]
+#[doc(no_inline)]
+pub use spanwright_spool::{FullPolicy, Mode, SpoolConfig, SpoolStats};

@@ -10,13 +10,18 @@ use spanwright_otlp::GrpcExporter;
 #[cfg(feature = "http")]
 use spanwright_otlp::HttpExporter;
 use spanwright_otlp::{Compression, Endpoint, ExporterBuilder, OtlpConfig, Pem, Protocol};
+use spanwright_resilience::BreakerConfig;
 
 use crate::builder::PipelineBuilder;
+use crate::endpoints::{ConcurrencyLimit, Endpoint as EndpointInUse, EndpointSettings, EndpointStrategy, Endpoints};
 
 /// What is set in code. What is not comes from the environment.
 pub(crate) struct OtlpSettings {
     pub(crate) is_wanted: bool,
     config: OtlpConfig,
+    /// Several in place of the one.
+    endpoints: Option<Vec<String>>,
+    pub(crate) in_front: EndpointSettings,
     /// Apart from the others, which they replace as a whole: of headers each replaces its namesake.
     headers: Vec<(String, String)>,
 }
@@ -34,6 +39,32 @@ impl PipelineBuilder {
     /// [`with_endpoint`](Self::with_endpoint). `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
     pub fn with_traces_endpoint(mut self, url: impl Into<String>) -> Self {
         self.otlp.config.endpoint = Some(Endpoint::Traces(url.into()));
+        self
+    }
+
+    /// Several receivers, each as for [`with_endpoint`](Self::with_endpoint), of which one gets each request: see
+    /// [`with_endpoint_strategy`](Self::with_endpoint_strategy). They have all other settings in common. Takes the place of one endpoint,
+    /// also of the environment's. At least one, each once.
+    pub fn with_endpoints<U: Into<String>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
+        self.otlp.endpoints = Some(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Which of several endpoints gets a request. Default: the first that is there.
+    pub fn with_endpoint_strategy(mut self, strategy: EndpointStrategy) -> Self {
+        self.otlp.in_front.strategy = strategy;
+        self
+    }
+
+    /// When an endpoint that does not answer is left alone, and for how long. Default: [`BreakerConfig::default`].
+    pub fn with_breaker_config(mut self, config: BreakerConfig) -> Self {
+        self.otlp.in_front.breaker = config;
+        self
+    }
+
+    /// How many requests may be under way to one endpoint. Default: as many as it takes without round trips becoming longer.
+    pub fn with_concurrency_limit(mut self, limit: ConcurrencyLimit) -> Self {
+        self.otlp.in_front.limit = limit;
         self
     }
 
@@ -90,22 +121,51 @@ impl PipelineBuilder {
 }
 
 impl OtlpSettings {
-    /// The exporter, of what is set in code and, beside that, in `env`.
-    pub(crate) fn exporter(&self, env: &Env, observer: Option<&Arc<dyn Observer>>) -> Result<BoxExporter, BuildError> {
+    /// The exporter and its endpoints, of what is set in code and, beside that, in `env`.
+    pub(crate) fn exporter(
+        &self,
+        env: &Env,
+        observer: Option<&Arc<dyn Observer>>,
+        max_concurrent: usize,
+    ) -> Result<(Endpoints, BoxExporter), BuildError> {
         let mut from_env = OtlpConfig::from_env(env);
         let protocol = choose(self.config.protocol, from_env.protocol, SUPPORTED, env)?;
-        loop {
-            match exporter(protocol, self.over(&from_env), observer) {
-                Err(error) if self.blames_env(&error, &mut from_env, env) => {}
-                done => return done,
+        let mut stacks = Vec::new();
+        for endpoint in self.endpoints()? {
+            let exporter = loop {
+                let config = self.over(endpoint.clone(), &from_env);
+                let stacked = stacked(protocol, config, observer, &self.in_front, max_concurrent);
+                match stacked {
+                    Err(error) if self.blames_env(endpoint.as_ref(), &error, &mut from_env, env) => {}
+                    done => break done?,
+                }
+            };
+            stacks.push(exporter);
+        }
+        self.in_front.join(stacks)
+    }
+
+    /// The endpoints that are set in code; if it is none, the environment or the default has the one.
+    fn endpoints(&self) -> Result<Vec<Option<Endpoint>>, BuildError> {
+        let Some(urls) = &self.endpoints else {
+            return Ok(vec![self.config.endpoint.clone()]);
+        };
+        let accepted = "one or more, each once";
+        if urls.is_empty() {
+            return Err(BuildError::new("endpoints", "none", accepted));
+        }
+        for (index, url) in urls.iter().enumerate() {
+            if urls[..index].contains(url) {
+                return Err(BuildError::new("endpoints", url, accepted));
             }
         }
+        Ok(urls.iter().map(|url| Some(Endpoint::Base(url.clone()))).collect())
     }
 
     /// What is set in code, over what comes from the environment.
-    fn over(&self, from_env: &OtlpConfig) -> OtlpConfig {
+    fn over(&self, endpoint: Option<Endpoint>, from_env: &OtlpConfig) -> OtlpConfig {
         let (code, mut config) = (self.config.clone(), from_env.clone());
-        config.endpoint = code.endpoint.or(config.endpoint);
+        config.endpoint = endpoint.or(config.endpoint);
         config.compression = code.compression.or(config.compression);
         config.timeout = code.timeout.or(config.timeout);
         config.certificate = code.certificate.or(config.certificate);
@@ -122,9 +182,15 @@ impl OtlpSettings {
     ///
     /// Most of what can be wrong is found when variables are read. This is what only shows together with the rest: an endpoint
     /// that does for one protocol but not for the other, a key of another certificate, anything of TLS without the feature.
-    fn blames_env(&self, error: &BuildError, from_env: &mut OtlpConfig, env: &Env) -> bool {
+    fn blames_env(
+        &self,
+        endpoint: Option<&Endpoint>,
+        error: &BuildError,
+        from_env: &mut OtlpConfig,
+        env: &Env,
+    ) -> bool {
         let (option, value) = match error.field() {
-            "endpoint" if self.config.endpoint.is_none() => {
+            "endpoint" if endpoint.is_none() => {
                 let endpoint = from_env.endpoint.take();
                 ("ENDPOINT", endpoint.map(|endpoint| endpoint.as_str().to_owned()))
             }
@@ -186,21 +252,26 @@ fn unsupported(protocol: Protocol) -> BuildError {
     BuildError::new("protocol", protocol, "a protocol whose feature (`grpc`, `http`) is on")
 }
 
-fn exporter(
+/// An exporter with what belongs in front of it.
+fn stacked(
     protocol: Protocol,
     config: OtlpConfig,
     observer: Option<&Arc<dyn Observer>>,
-) -> Result<BoxExporter, BuildError> {
+    in_front: &EndpointSettings,
+    max_concurrent: usize,
+) -> Result<(EndpointInUse, BoxExporter), BuildError> {
     match protocol {
         #[cfg(feature = "grpc")]
         Protocol::Grpc => {
-            let builder = configured(GrpcExporter::builder(), config, observer);
-            builder.build().map(BoxExporter::new)
+            let exporter = configured(GrpcExporter::builder(), config, observer).build()?;
+            let url = exporter.endpoint().to_owned();
+            in_front.stack(&url, exporter, max_concurrent)
         }
         #[cfg(feature = "http")]
         Protocol::HttpProtobuf => {
-            let builder = configured(HttpExporter::builder(), config, observer);
-            builder.build().map(BoxExporter::new)
+            let exporter = configured(HttpExporter::builder(), config, observer).build()?;
+            let url = exporter.endpoint().to_owned();
+            in_front.stack(&url, exporter, max_concurrent)
         }
         other => Err(unsupported(other)),
     }
@@ -232,6 +303,8 @@ impl Default for OtlpSettings {
         Self {
             is_wanted: true,
             config: OtlpConfig::default(),
+            endpoints: None,
+            in_front: EndpointSettings::default(),
             headers: Vec::new(),
         }
     }
@@ -244,6 +317,8 @@ impl fmt::Debug for OtlpSettings {
         f.debug_struct("OtlpSettings")
             .field("is_wanted", &self.is_wanted)
             .field("config", &self.config)
+            .field("endpoints", &self.endpoints)
+            .field("in_front", &self.in_front)
             .field("headers", &headers)
             .finish()
     }

@@ -8,13 +8,17 @@ use std::time::Duration;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::{InstrumentationScope, global};
-use spanwright_batching::{FlushError, QueueMonitor, Report, Stats};
+use spanwright_batching::{FlushError, QueueMonitor, Report};
 use spanwright_core::IgnoredVariable;
 
 use crate::builder::PipelineBuilder;
+use crate::endpoints::Endpoints;
 use crate::guard::PipelineGuard;
 use crate::otel::{Processor, Resource, SdkTracer, SdkTracerProvider, propagator};
 use crate::settings::Propagator;
+#[cfg(feature = "spool")]
+use crate::spool::Spools;
+use crate::stats::PipelineStats;
 
 /// A tracing pipeline: the SDK's provider, our processor under it, and a thread that delivers.
 ///
@@ -40,6 +44,9 @@ pub struct Pipeline {
 
 pub(crate) struct Inner {
     pub(crate) processor: Processor,
+    pub(crate) endpoints: Endpoints,
+    #[cfg(feature = "spool")]
+    pub(crate) spools: Spools,
     pub(crate) provider: SdkTracerProvider,
     pub(crate) resource: Resource,
     pub(crate) state: State,
@@ -103,14 +110,20 @@ impl Pipeline {
         self
     }
 
-    /// Everything that can be counted, at one moment: for each destination its ledger, and what is under way.
+    /// Everything that can be counted: for each destination its ledger and what is under way, at one moment; and how the endpoints and
+    /// the spools are.
     ///
     /// # Cost
     ///
     /// Holds up every thread that ends a span for as long as it takes to add up their counts: some microseconds.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.inner.processor.stats()
+    pub fn stats(&self) -> PipelineStats {
+        PipelineStats {
+            delivery: self.inner.processor.stats(),
+            endpoints: self.inner.endpoints.stats(),
+            #[cfg(feature = "spool")]
+            spools: self.inner.spools.stats(),
+        }
     }
 
     /// Shows how full the queue is, at the cost of a relaxed load.
@@ -137,7 +150,7 @@ impl Pipeline {
     /// See [`FlushError`]. That the time was over is no error: the report has what is pending.
     pub fn flush(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.inner.processor.flush(timeout),
+            State::Exporting => self.hurried().flush(timeout),
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -149,14 +162,15 @@ impl Pipeline {
     /// See [`FlushError`].
     pub async fn flush_async(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.inner.processor.flush_async(timeout).await,
+            State::Exporting => self.hurried().flush_async(timeout).await,
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
 
     /// As [`flush`](Self::flush), and the end. One deadline holds for everything that has to be done before: exports under way are
     /// cancelled when it comes, and what is not delivered is lost as
-    /// [`shutdown_timeout`](spanwright_core::LossReason::ShutdownTimeout).
+    /// [`shutdown_timeout`](spanwright_core::LossReason::ShutdownTimeout). With a spool it goes there instead: at once where the receiver is
+    /// away, and in the last quarter of the time (the last second at most) where it is only slow.
     ///
     /// Tracers may go on making spans. Those that end from now on are counted as lost.
     ///
@@ -165,7 +179,7 @@ impl Pipeline {
     /// See [`FlushError`]. That the time was over is no error: the report has what was lost.
     pub fn shutdown(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.inner.processor.shutdown_within(timeout),
+            State::Exporting => self.hurried().shutdown_within(timeout),
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -177,9 +191,15 @@ impl Pipeline {
     /// See [`FlushError`].
     pub async fn shutdown_async(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.inner.processor.shutdown_within_async(timeout).await,
+            State::Exporting => self.hurried().shutdown_within_async(timeout).await,
             State::Disabled | State::Idle => Ok(Report::default()),
         }
+    }
+
+    /// The processor, with its receivers about to be asked once more whether they are there.
+    fn hurried(&self) -> &Processor {
+        self.inner.endpoints.hurry();
+        &self.inner.processor
     }
 
     /// Shuts the pipeline down when it is dropped, within five seconds unless

@@ -97,7 +97,7 @@ fn a_name_is_free_for_others_where_the_settings_describe_no_exporter() {
         .with_exporter("otlp", service_fn(taker))
         .build()
         .unwrap();
-    assert_eq!(&*pipeline.stats().destinations[0].name, "otlp");
+    assert_eq!(&*pipeline.stats().delivery.destinations[0].name, "otlp");
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn spans_that_are_recorded_but_not_sampled_are_counted_and_not_exported() {
     pipeline.shutdown(PATIENCE).unwrap();
     let names: Vec<_> = receiver.spans().into_iter().map(|span| span.name).collect();
     assert_eq!(names, ["sample"]);
-    assert_eq!(pipeline.stats().unsampled, 2);
+    assert_eq!(pipeline.stats().delivery.unsampled, 2);
     probe(&pipeline, 0).expect_ended(1);
 }
 
@@ -173,7 +173,7 @@ fn the_bound_of_the_queue_is_the_configured_one() {
     let pipeline = to(&receiver).with_batch_config(config).build().unwrap();
     assert_eq!((pipeline.queue().capacity(), pipeline.queue().size()), (100, 0));
     end_spans(&pipeline, 7);
-    assert_eq!((pipeline.queue().size(), pipeline.stats().queue_size), (7, 7));
+    assert_eq!((pipeline.queue().size(), pipeline.stats().delivery.queue_size), (7, 7));
 }
 
 #[cfg(feature = "tls")]

@@ -104,6 +104,13 @@ impl SpoolConfig {
         self
     }
 
+    /// Another directory.
+    #[must_use]
+    pub fn with_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
     /// When requests go to disk. Default [`Mode::Spill`].
     #[must_use]
     pub fn with_mode(mut self, mode: Mode) -> Self {

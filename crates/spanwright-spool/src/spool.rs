@@ -7,9 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use spanwright_core::{
-    BuildError, Clock, EncodedBatch, NoopObserver, Observer, StoreCounts, SystemClock, semconv,
-};
+use spanwright_core::{BuildError, Clock, EncodedBatch, NoopObserver, Observer, StoreCounts, SystemClock, semconv};
 
 use crate::claim::Claim;
 use crate::config::{Mode, SpoolConfig};

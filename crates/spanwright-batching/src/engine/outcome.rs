@@ -24,7 +24,8 @@ impl<C: Collect> Engine<C> {
             return;
         };
         let latency = now.saturating_duration_since(request.sent);
-        self.sizer.on_export(latency, request.label.items as usize, result.is_ok());
+        self.sizer
+            .on_export(latency, request.label.items as usize, result.is_ok());
         match result {
             Ok(receipt) => {
                 self.answered(now, outlet);

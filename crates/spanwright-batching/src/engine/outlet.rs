@@ -64,6 +64,7 @@ pub(super) struct Label {
     /// None for one that comes from the store: no flush waits for it.
     pub(super) epoch: Option<Epoch>,
     /// Its share of the bound, given back when the last destination is done with it. None for one that comes from the store.
+    #[expect(dead_code, reason = "what matters is when it is dropped")]
     pub(super) permit: Option<Arc<Permit>>,
     /// Its place in the store, if it has one.
     pub(super) claim: Option<Claim>,

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
-use spanwright_core::{
-    DrainPace, DrainPermit, EncodedBatch, LossCounts, NotStored, Store, StoreCounts, Stored,
-};
+use spanwright_core::{DrainPace, DrainPermit, EncodedBatch, LossCounts, NotStored, Store, StoreCounts, Stored};
 
 use super::Engine;
 use super::outlet::{InFlight, Work};
@@ -187,7 +185,9 @@ impl<C: Collect> Engine<C> {
             let Some(index) = with_stores.max_by_key(|index| self.outlets[*index].held_bytes()) else {
                 return;
             };
-            let Some(work) = self.outlets[index].take_oldest() else { return };
+            let Some(work) = self.outlets[index].take_oldest() else {
+                return;
+            };
             if let Err(work) = self.shelve(index, work) {
                 self.outlets[index].put_back_oldest(work);
                 return;

@@ -78,7 +78,14 @@ impl Rig {
         let monitor = QueueMonitor::new(Arc::clone(&intake.bound), high, low);
         let told = Arc::new(Told::default());
         let observer = Arc::clone(&told) as Arc<dyn Observer>;
-        let engine = Engine::new(Arc::clone(&intake), destinations, sizer, observer, monitor, Random::seeded(1));
+        let engine = Engine::new(
+            Arc::clone(&intake),
+            destinations,
+            sizer,
+            observer,
+            monitor,
+            Random::seeded(1),
+        );
         let now = spanwright_core::ManualClock::new();
         let now = spanwright_core::Clock::now(&now);
         Self {

@@ -58,7 +58,7 @@ impl Pipeline for Ours {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let stats = self.pipeline.stats();
+        let stats = self.pipeline.stats().delivery;
         let parked: u64 = stats.destinations.iter().map(|destination| destination.parked).sum();
         let in_flight = stats
             .destinations

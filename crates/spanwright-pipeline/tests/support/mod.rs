@@ -82,7 +82,7 @@ pub fn end_spans(pipeline: &Pipeline, count: usize) {
 /// The law, of the destination at this place.
 pub fn probe(pipeline: &Pipeline, destination: usize) -> ConservationProbe {
     let pipeline = pipeline.clone();
-    ConservationProbe::new(move || pipeline.stats().destinations[destination].ledger)
+    ConservationProbe::new(move || pipeline.stats().delivery.destinations[destination].ledger)
 }
 
 /// Runs `work` on a thread of its own, and fails when it does not come to an end.

@@ -65,8 +65,14 @@ pub struct BreakerCounts {
 #[derive(Clone, Copy, Debug)]
 enum State {
     Closed,
-    Open { until: Instant },
-    HalfOpen { is_probing: bool },
+    Open {
+        until: Instant,
+        /// Until when the server asked for it.
+        asked_until: Instant,
+    },
+    HalfOpen {
+        is_probing: bool,
+    },
 }
 
 /// Lets one call through.
@@ -122,10 +128,17 @@ impl Engine {
         match self.state {
             State::Closed | State::HalfOpen { is_probing: false } => None,
             State::HalfOpen { is_probing: true } => Some(Duration::ZERO),
-            State::Open { until } => {
+            State::Open { until, .. } => {
                 let left = until.saturating_duration_since(now);
                 (!left.is_zero()).then_some(left)
             }
+        }
+    }
+
+    /// Somebody waits: if it is open by its own choice, the next call may be the probe.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if let State::Open { until, asked_until } = &mut self.state {
+            *until = now.max(*asked_until).min(*until);
         }
     }
 
@@ -181,7 +194,11 @@ impl Engine {
         let pause = pause.max(server_delay.unwrap_or_default());
         self.openings = self.openings.saturating_add(1);
         self.counts.opened += 1;
-        self.change(State::Open { until: now + pause }, true);
+        let open = State::Open {
+            until: now + pause,
+            asked_until: now + server_delay.unwrap_or_default(),
+        };
+        self.change(open, true);
     }
 
     fn close(&mut self) {

@@ -122,6 +122,13 @@ impl CircuitBreaker {
         permit.settle(future.await)
     }
 
+    /// Somebody waits for an answer (a flush, a shutdown): the next call may be the probe, however long it was to stay open still;
+    /// unless the other side has asked for that.
+    pub fn hurry(&self) {
+        let now = self.shared.clock.now();
+        self.shared.engine.lock().hurry(now);
+    }
+
     /// Its state now.
     #[must_use]
     pub fn state(&self) -> BreakerState {

@@ -78,6 +78,16 @@ impl AdaptiveConcurrency {
         })
     }
 
+    /// Begins with this many, at least 1 and at most the largest. Default: 1, as Vector does; where a burst may come first, some more
+    /// save the time in which the limit grows by one in each round trip.
+    #[must_use]
+    pub fn starting_at(self, limit: usize) -> Self {
+        Self {
+            limit: limit.clamp(1, self.max),
+            ..self
+        }
+    }
+
     /// A round trip without a queue, once there was one.
     #[must_use]
     pub fn base_rtt(&self) -> Option<Duration> {

@@ -1,0 +1,161 @@
+//! The receivers, and what stands in front of each.
+//!
+//! ```text
+//! processor: deadline, parking and sending again ─► failover or balance ─► breaker ─► concurrency limit ─► transport
+//!                                                          │
+//!                                                          └─► breaker ─► concurrency limit ─► transport
+//! ```
+//!
+//! The breaker and the limit are in front of each endpoint and not of all of them: what they learn is of that endpoint.
+
+use std::fmt;
+use std::sync::Arc;
+
+use spanwright_core::{BoxExporter, BuildError, Exporter};
+use spanwright_resilience::{
+    AdaptiveConcurrency, Aimd, Balance, BreakerConfig, BreakerCounts, BreakerState, CircuitBreaker,
+    CircuitBreakerLayer, Concurrency, ConcurrencyLimitLayer, Failover, FixedLimit, Gradient,
+};
+use tower_layer::Layer as _;
+
+/// Which of several endpoints gets a request.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum EndpointStrategy {
+    /// Any that takes requests; of two that are drawn by chance, the less loaded.
+    Balance,
+    /// The first one that is there, in their order, and an earlier one again as soon as it is back. The default.
+    #[default]
+    Failover,
+}
+
+/// How many requests may be under way to one endpoint: up to
+/// [`max_concurrent_exports`](spanwright_batching::BatchConfig::with_max_concurrent_exports), and below that
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum ConcurrencyLimit {
+    /// as many as do not make round trips longer: [`AdaptiveConcurrency`]. The default.
+    #[default]
+    Adaptive,
+    /// one more after each success and a tenth fewer after a failure: [`Aimd`].
+    Aimd,
+    /// as many as always.
+    Fixed,
+    /// as many as the ratio of short and long round trips says: [`Gradient`].
+    Gradient,
+}
+
+/// How an endpoint is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Its URL.
+    pub endpoint: Arc<str>,
+    /// Whether its breaker lets requests through.
+    pub breaker: BreakerState,
+    /// What the breaker has done so far.
+    pub breaker_counts: BreakerCounts,
+    /// How many requests may be under way now.
+    pub concurrency_limit: usize,
+    /// How many are, with the one that is about to be.
+    pub requests_in_flight: usize,
+}
+
+/// What is set of all of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EndpointSettings {
+    pub(crate) strategy: EndpointStrategy,
+    pub(crate) breaker: BreakerConfig,
+    pub(crate) limit: ConcurrencyLimit,
+}
+
+/// What a pipeline knows of its endpoints.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Endpoints {
+    endpoints: Vec<Endpoint>,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    url: Arc<str>,
+    breaker: CircuitBreaker,
+    concurrency: Concurrency,
+}
+
+/// Where a limit that adapts begins: what a burst needs, and few enough for a receiver that is slow.
+const FIRST_LIMIT: usize = 16;
+
+impl EndpointSettings {
+    /// Puts in front of an exporter what belongs there.
+    pub(crate) fn stack(
+        &self,
+        url: &str,
+        exporter: impl Exporter,
+        max_concurrent: usize,
+    ) -> Result<(Endpoint, BoxExporter), BuildError> {
+        let endpoint = Endpoint {
+            url: Arc::from(url),
+            breaker: CircuitBreaker::new(self.breaker.clone())?,
+            concurrency: self.limit.concurrency(max_concurrent)?,
+        };
+        let exporter = ConcurrencyLimitLayer::new(endpoint.concurrency.clone()).layer(exporter);
+        let exporter = CircuitBreakerLayer::new(endpoint.breaker.clone()).layer(exporter);
+        Ok((endpoint, BoxExporter::new(exporter)))
+    }
+
+    /// One exporter of them all.
+    pub(crate) fn join(&self, stacks: Vec<(Endpoint, BoxExporter)>) -> Result<(Endpoints, BoxExporter), BuildError> {
+        let endpoints = stacks.iter().map(|(endpoint, _)| endpoint.clone()).collect();
+        let mut exporters: Vec<_> = stacks
+            .into_iter()
+            .map(|(endpoint, exporter)| (endpoint.url, exporter))
+            .collect();
+        let exporter = match (exporters.len(), self.strategy) {
+            (1, _) => exporters.remove(0).1,
+            (_, EndpointStrategy::Failover) => BoxExporter::new(Failover::new(exporters)?),
+            (_, EndpointStrategy::Balance) => BoxExporter::new(Balance::new(exporters)?),
+        };
+        Ok((Endpoints { endpoints }, exporter))
+    }
+}
+
+impl ConcurrencyLimit {
+    fn concurrency(self, max: usize) -> Result<Concurrency, BuildError> {
+        Ok(match self {
+            Self::Adaptive => Concurrency::new(AdaptiveConcurrency::new(max)?.starting_at(FIRST_LIMIT)),
+            Self::Aimd => Concurrency::new(Aimd::new(max)?),
+            Self::Fixed => Concurrency::new(FixedLimit::new(max)?),
+            Self::Gradient => Concurrency::new(Gradient::new(max)?),
+        })
+    }
+}
+
+impl Endpoints {
+    pub(crate) fn stats(&self) -> Vec<EndpointStats> {
+        self.endpoints.iter().map(Endpoint::stats).collect()
+    }
+
+    /// Somebody waits: the breakers let a probe through that was to come later.
+    pub(crate) fn hurry(&self) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.breaker.hurry());
+    }
+}
+
+impl Endpoint {
+    fn stats(&self) -> EndpointStats {
+        EndpointStats {
+            endpoint: Arc::clone(&self.url),
+            breaker: self.breaker.state(),
+            breaker_counts: self.breaker.counts(),
+            concurrency_limit: self.concurrency.limit(),
+            requests_in_flight: self.concurrency.in_flight(),
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.stats().fmt(f)
+    }
+}
