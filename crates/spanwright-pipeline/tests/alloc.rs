@@ -59,6 +59,7 @@ fn a_second_destination_costs_the_application_nothing() {
         assert!(
             pipeline
                 .stats()
+                .delivery
                 .destinations
                 .iter()
                 .all(|it| it.ledger.exported == 1_100)

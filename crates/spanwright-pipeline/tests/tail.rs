@@ -55,7 +55,7 @@ fn with_tail(receiver: &Receiver) -> PipelineBuilder {
 fn probe(pipeline: &Pipeline) -> ConservationProbe {
     let pipeline = pipeline.clone();
     ConservationProbe::new(move || {
-        let stats = pipeline.stats();
+        let stats = pipeline.stats().delivery;
         stats.tail.expect("there is a tail").check(&stats.ledger()).unwrap();
         stats.ledger()
     })
@@ -109,7 +109,7 @@ fn errors_arrive_and_a_tenth_of_the_others_whole_and_with_their_weights() {
     }
     assert!(arrived.is_empty());
 
-    let stats = pipeline.stats();
+    let stats = pipeline.stats().delivery;
     let tail = stats.tail.unwrap();
     assert_eq!((tail.ended, tail.held, tail.lost), (5 * REQUESTS as u64, 0, 0));
     assert_eq!(probe.settled().exported, tail.kept);
@@ -144,7 +144,7 @@ fn a_shutdown_decides_about_traces_whose_root_has_not_ended() {
     assert_eq!(errors, 20);
     // The roots end too late, and are lost by that name.
     roots.iter().for_each(|root| root.span().end());
-    let tail = pipeline.stats().tail.unwrap();
+    let tail = pipeline.stats().delivery.tail.unwrap();
     assert_eq!((tail.ended, tail.held, tail.lost), (80, 0, 40));
     probe.settled();
 }
@@ -163,7 +163,7 @@ fn behind_a_sampler_that_samples_everything_weights_are_written_if_it_is_told() 
         (1..60).for_each(|number| _ = request(&pipeline, number));
         pipeline.shutdown(PATIENCE).unwrap();
         let spans = receiver.spans();
-        assert_eq!(spans.len() as u64, pipeline.stats().tail.unwrap().kept);
+        assert_eq!(spans.len() as u64, pipeline.stats().delivery.tail.unwrap().kept);
         assert!(tail.stats().kept() > 5 && tail.stats().dropped() > 5);
         assert!(spans.iter().all(|span| span.trace_state == state), "{records_all}");
     }
