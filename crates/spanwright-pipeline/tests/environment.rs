@@ -127,7 +127,7 @@ fn a_disabled_sdk_makes_no_spans_and_reaches_for_nobody() {
     end_spans(&pipeline, 3);
     assert_eq!(pipeline.flush(PATIENCE).unwrap().destinations.len(), 0);
     assert!(pipeline.shutdown(PATIENCE).unwrap().is_complete());
-    let stats = pipeline.stats();
+    let stats = pipeline.stats().delivery;
     assert_eq!((stats.unsampled, stats.queue_size, stats.queue_bytes), (0, 0, 0));
     assert_eq!(probe(&pipeline, 0).settled(), Default::default());
     assert_eq!(pipeline.queue().size(), 0);
