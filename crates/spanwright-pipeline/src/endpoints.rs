@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use spanwright_core::{BoxExporter, BuildError, Exporter};
 use spanwright_resilience::{
@@ -136,9 +137,9 @@ impl Endpoints {
         self.endpoints.iter().map(Endpoint::stats).collect()
     }
 
-    /// Somebody waits: the breakers let a probe through that was to come later.
-    pub(crate) fn hurry(&self) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.breaker.hurry());
+    /// Somebody waits for so long: the breakers let probes through that were to come later.
+    pub(crate) fn hurry(&self, waits: Duration) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.breaker.hurry(waits));
     }
 }
 

@@ -150,7 +150,7 @@ impl Pipeline {
     /// See [`FlushError`]. That the time was over is no error: the report has what is pending.
     pub fn flush(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.hurried().flush(timeout),
+            State::Exporting => self.hurried(timeout).flush(timeout),
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -162,7 +162,7 @@ impl Pipeline {
     /// See [`FlushError`].
     pub async fn flush_async(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.hurried().flush_async(timeout).await,
+            State::Exporting => self.hurried(timeout).flush_async(timeout).await,
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -179,7 +179,7 @@ impl Pipeline {
     /// See [`FlushError`]. That the time was over is no error: the report has what was lost.
     pub fn shutdown(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.hurried().shutdown_within(timeout),
+            State::Exporting => self.hurried(timeout).shutdown_within(timeout),
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -191,14 +191,14 @@ impl Pipeline {
     /// See [`FlushError`].
     pub async fn shutdown_async(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.hurried().shutdown_within_async(timeout).await,
+            State::Exporting => self.hurried(timeout).shutdown_within_async(timeout).await,
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
 
     /// The processor, with its receivers about to be asked once more whether they are there.
-    fn hurried(&self) -> &Processor {
-        self.inner.endpoints.hurry();
+    fn hurried(&self, waits: Duration) -> &Processor {
+        self.inner.endpoints.hurry(waits);
         &self.inner.processor
     }
 

@@ -24,6 +24,8 @@ pub struct SpoolStats {
     pub pending_records: u64,
     /// Requests that are claimed.
     pub claimed: u64,
+    /// Their items.
+    pub claimed_items: u64,
     /// Requests that were refused and given back. They are no part of the ledger.
     pub refused: u64,
     /// The bytes of all segments.

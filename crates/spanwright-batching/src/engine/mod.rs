@@ -271,8 +271,9 @@ impl<C: Collect> Engine<C> {
     fn wants_request(&self, now: Instant, is_ready: &[bool]) -> bool {
         let mut outlets = self.outlets.iter().zip(is_ready);
         let level = self.intake.bound.utilization();
+        let is_last_moment = self.is_last_moment(now);
         outlets.any(|(outlet, is_ready)| {
-            outlet.is_parking() || outlet.is_shelving(level) || (*is_ready && outlet.is_hungry(now))
+            outlet.is_parking() || outlet.is_shelving(level, is_last_moment) || (*is_ready && outlet.is_hungry(now))
         })
     }
 
@@ -311,9 +312,14 @@ impl<C: Collect> Engine<C> {
         }
     }
 
+    /// Whether a shutdown does not wait for receivers any more.
+    fn is_last_moment(&self, now: Instant) -> bool {
+        self.put_away_at.is_some_and(|at| now >= at)
+    }
+
     fn is_through(&self, now: Instant, flush: &Flush) -> bool {
         // What comes from the store is not waited for, but at the end it is not torn off either.
-        let is_replaying = self.put_away_at.is_some_and(|at| now < at) && self.outlets.iter().any(Outlet::is_replaying);
+        let is_replaying = !self.is_last_moment(now) && self.outlets.iter().any(Outlet::is_replaying);
         let is_done = self.pending_until(flush.target) == 0 && !self.is_fed && !is_replaying;
         is_done || now >= flush.deadline
     }

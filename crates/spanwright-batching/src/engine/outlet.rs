@@ -172,11 +172,11 @@ impl<R> Outlet<R> {
         self.waiting.is_empty() && self.may_send(now) && (self.parked.is_empty() || !self.is_turn_of_parked())
     }
 
-    /// Whether new requests are taken off the queue although they cannot go out, because the store wants them: before they are sent, or
-    /// because the bound is used up to this `level`.
-    pub(super) fn is_shelving(&self, level: f64) -> bool {
+    /// Whether new requests are taken off the queue although they cannot go out, because the store wants them: before they are sent,
+    /// because the bound is used up to this `level`, or because it is the last moment for it.
+    pub(super) fn is_shelving(&self, level: f64, is_last_moment: bool) -> bool {
         let shelf = self.shelf.as_ref();
-        shelf.is_some_and(|shelf| shelf.writes_ahead() || level >= self.high_watermark)
+        shelf.is_some_and(|shelf| shelf.writes_ahead() || is_last_moment || level >= self.high_watermark)
     }
 
     /// Whether new requests are taken off the queue although they cannot go out: to make room there for what comes.

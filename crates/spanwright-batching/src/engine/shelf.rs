@@ -199,7 +199,7 @@ impl<C: Collect> Engine<C> {
 
     /// At the shutdown: what cannot be delivered in time goes to the stores. Where the destination is away that is known at once.
     pub(super) fn put_away(&mut self, now: Instant) {
-        let is_last_moment = self.put_away_at.is_some_and(|at| now >= at);
+        let is_last_moment = self.is_last_moment(now);
         for index in 0..self.outlets.len() {
             let outlet = &self.outlets[index];
             if outlet.shelf.is_some() && (is_last_moment || outlet.is_parking()) {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use opentelemetry::trace::Tracer;
 use spanwright_core::{EncodedBatch, Event, ExportError, Exporter, Observer, Receipt};
 use spanwright_otlp::GrpcExporter;
-use spanwright_pipeline::{BatchConfig, Pipeline, PipelineBuilder, Protocol};
+use spanwright_pipeline::{BatchConfig, BreakerConfig, Pipeline, PipelineBuilder, Protocol};
 use spanwright_testing::{ConservationProbe, Gate, Receiver};
 use tower::Service;
 
@@ -49,6 +49,15 @@ pub fn to_over(receiver: &Receiver, protocol: Protocol) -> PipelineBuilder {
         .with_endpoint(endpoint)
         .with_protocol(protocol)
         .with_batch_config(patient_config())
+        .with_breaker_config(quick_breaker())
+}
+
+/// Leaves a receiver alone for milliseconds.
+pub fn quick_breaker() -> BreakerConfig {
+    let mut config = BreakerConfig::default();
+    config.open = Duration::from_millis(5);
+    config.longest_open = Duration::from_millis(20);
+    config
 }
 
 /// An exporter of the test's own, beside that of the settings.

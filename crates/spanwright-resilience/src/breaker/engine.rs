@@ -47,6 +47,8 @@ pub(super) struct Engine {
     generation: u64,
     /// Times that it opened without a success between.
     openings: u32,
+    /// Somebody waits until then.
+    hurried_until: Option<Instant>,
     counts: BreakerCounts,
 }
 
@@ -90,6 +92,7 @@ impl Engine {
             state: State::Closed,
             generation: 0,
             openings: 0,
+            hurried_until: None,
             counts: BreakerCounts::default(),
         }
     }
@@ -135,8 +138,10 @@ impl Engine {
         }
     }
 
-    /// Somebody waits: if it is open by its own choice, the next call may be the probe.
-    pub(super) fn hurry(&mut self, now: Instant) {
+    /// Somebody waits until then: if it is open by its own choice, the next call may be the probe, and if that fails, the next one
+    /// need not wait for longer than the first time.
+    pub(super) fn hurry(&mut self, now: Instant, waits_until: Instant) {
+        self.hurried_until = self.hurried_until.max(Some(waits_until));
         if let State::Open { until, asked_until } = &mut self.state {
             *until = now.max(*asked_until).min(*until);
         }
@@ -187,7 +192,8 @@ impl Engine {
     }
 
     fn open(&mut self, now: Instant, server_delay: Option<Duration>, random: &mut impl Random) {
-        let doubled = 2_u32.saturating_pow(self.openings);
+        let is_hurried = self.hurried_until.is_some_and(|until| now < until);
+        let doubled = if is_hurried { 1 } else { 2_u32.saturating_pow(self.openings) };
         let bound = self.config.open.saturating_mul(doubled).min(self.config.longest_open);
         // Half of it for sure, so that a breaker that opens again stays open longer, and half by chance.
         let pause = bound.mul_f64(0.5 + 0.5 * random.unit());

@@ -122,11 +122,12 @@ impl CircuitBreaker {
         permit.settle(future.await)
     }
 
-    /// Somebody waits for an answer (a flush, a shutdown): the next call may be the probe, however long it was to stay open still;
-    /// unless the other side has asked for that.
-    pub fn hurry(&self) {
+    /// Somebody waits for an answer, for so long (a flush, a shutdown): the next call may be the probe, however long it was to stay open
+    /// still, and until then it opens for no longer than the first time; unless the other side has asked for that.
+    pub fn hurry(&self, waits: Duration) {
         let now = self.shared.clock.now();
-        self.shared.engine.lock().hurry(now);
+        let until = now.checked_add(waits).unwrap_or(now);
+        self.shared.engine.lock().hurry(now, until);
     }
 
     /// Its state now.

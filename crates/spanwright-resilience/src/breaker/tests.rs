@@ -32,6 +32,31 @@ fn wait_out(breaker: &CircuitBreaker, clock: &ManualClock) -> Duration {
 }
 
 #[test]
+fn who_waits_gets_probes_without_the_long_pauses_unless_the_server_asked_for_them() {
+    let (breaker, clock) = breaker();
+    open(&breaker);
+    for _ in 0..6 {
+        wait_out(&breaker, &clock);
+        fail(&breaker);
+    }
+    assert!(breaker.try_acquire().unwrap_err() > 10 * SECOND);
+    breaker.hurry(20 * SECOND);
+    fail(&breaker);
+    assert!(breaker.try_acquire().unwrap_err() <= SECOND, "as the first time");
+    clock.advance(20 * SECOND);
+    fail(&breaker);
+    assert!(breaker.try_acquire().unwrap_err() > 10 * SECOND, "nobody waits any more");
+
+    breaker.hurry(SECOND);
+    let probe = breaker.try_acquire().expect("it is hurried");
+    probe.record(CallOutcome::Unavailable {
+        server_delay: Some(5 * SECOND),
+    });
+    breaker.hurry(SECOND);
+    assert!(breaker.try_acquire().unwrap_err() > 4 * SECOND);
+}
+
+#[test]
 fn five_failed_calls_open_it_and_nothing_goes_through_until_the_time_is_over() {
     let (breaker, clock) = breaker();
     (0..4).for_each(|_| fail(&breaker));

@@ -190,6 +190,7 @@ impl Log {
             pending: self.counts.pending,
             pending_records: self.counts.pending_records,
             claimed: self.claims.len() as u64,
+            claimed_items: self.claimed_items(),
             refused: self.counts.refused,
             bytes: self.used,
             max_bytes: self.config.max_bytes,
@@ -205,13 +206,16 @@ impl Log {
 
     /// What a processor keeps its books by.
     pub(crate) fn store_counts(&self) -> StoreCounts {
-        let claimed: u64 = self.claims.values().map(|claimed| claimed.items).sum();
         StoreCounts {
             recovered: self.counts.recovered,
             lost: self.counts.lost,
-            waiting: self.counts.pending.saturating_sub(claimed),
+            waiting: self.counts.pending.saturating_sub(self.claimed_items()),
             waiting_requests: self.counts.pending_records.saturating_sub(self.claims.len() as u64),
         }
+    }
+
+    fn claimed_items(&self) -> u64 {
+        self.claims.values().map(|claimed| claimed.items).sum()
     }
 
     /// What there is to tell since the last call.

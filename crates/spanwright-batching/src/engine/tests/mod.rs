@@ -1,3 +1,5 @@
+mod shelf;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -617,7 +619,7 @@ fn fault(kind: u8, items: u64) -> (Result<Receipt, ExportError>, u64) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
 
     /// The law, after every step of any schedule of faults; and the bound; and in the end nothing is pending.
     #[test]
