@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use spanwright_core::SystemClock;
 use spanwright_spool::{DiskFs, Log, Now, SpoolConfig};
-use spanwright_testing::{CountingAllocator, allocations};
-use support::{Scratch, batch, id_of};
+use spanwright_testing::{ScratchDir, CountingAllocator, allocations};
+use support::{batch, id_of};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
 #[test]
 fn a_write_allocates_nothing_in_steady_state() {
-    let scratch = Scratch::new("alloc");
+    let scratch = ScratchDir::new().unwrap();
     let now = || Now::of(&SystemClock);
     let mut log = Log::open(SpoolConfig::new(scratch.path()), Arc::new(DiskFs), now()).unwrap();
     let batches: Vec<_> = (0..1000).map(batch).collect();

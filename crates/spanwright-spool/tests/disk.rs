@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use spanwright_core::semconv::{self, Metric};
 use spanwright_core::{Event, Observer};
 use spanwright_spool::{Claim, RefusedReason, Spool, SpoolConfig};
-use support::{Scratch, batch, id_of};
+use spanwright_testing::ScratchDir;
+use support::{batch, id_of};
 
 /// What an observer was told, in words.
 #[derive(Default)]
@@ -38,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn what_is_written_is_there_for_the_next_process() {
-    let scratch = Scratch::new("next");
+    let scratch = ScratchDir::new().unwrap();
     let spool = Spool::builder(scratch.path()).spawn().unwrap();
     for id in 0..20 {
         spool.write(batch(id)).unwrap();
@@ -68,7 +69,7 @@ fn what_is_written_is_there_for_the_next_process() {
 
 #[test]
 fn a_claim_that_is_dropped_is_given_out_again() {
-    let scratch = Scratch::new("claims");
+    let scratch = ScratchDir::new().unwrap();
     let spool = Spool::builder(scratch.path()).spawn().unwrap();
     let claim = spool.write_claimed(batch(1)).unwrap();
     assert!(spool.claim().is_none());
@@ -87,7 +88,7 @@ fn a_claim_that_is_dropped_is_given_out_again() {
 #[test]
 fn nobody_else_may_read_it() {
     use std::os::unix::fs::PermissionsExt;
-    let scratch = Scratch::new("modes");
+    let scratch = ScratchDir::new().unwrap();
     let directory = scratch.path().join("spool");
     let spool = Spool::builder(&directory).spawn().unwrap();
     spool.write(batch(1)).unwrap();
@@ -110,7 +111,7 @@ fn nobody_else_may_read_it() {
 
 #[test]
 fn a_directory_that_is_a_file_is_refused_by_name() {
-    let scratch = Scratch::new("file");
+    let scratch = ScratchDir::new().unwrap();
     let file = scratch.path().join("file");
     std::fs::write(&file, "somebody else's").unwrap();
     for directory in [file.clone(), file.join("below")] {
@@ -123,7 +124,7 @@ fn a_directory_that_is_a_file_is_refused_by_name() {
 
 #[test]
 fn a_directory_that_is_removed_is_noticed_and_made_again() {
-    let scratch = Scratch::new("removed");
+    let scratch = ScratchDir::new().unwrap();
     let directory = scratch.path().join("spool");
     let config = SpoolConfig::new(&directory).with_retry_interval(Duration::from_millis(10));
     let heard = Arc::new(Heard::default());

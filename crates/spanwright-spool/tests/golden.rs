@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use spanwright_core::{Clock, EncodedBatch, ManualClock, Priority};
 use spanwright_spool::{DiskFs, Log, Now, SegmentState, SpoolConfig, inspect};
-use support::{Scratch, batch, id_of};
+use spanwright_testing::ScratchDir;
+use support::{batch, id_of};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 /// Copies what is committed, so that reading it changes nothing of it.
-fn copy_of(name: &str, scratch: &Scratch) -> PathBuf {
+fn copy_of(name: &str, scratch: &ScratchDir) -> PathBuf {
     let (from, to) = (
         golden(name).join("spool-00000001"),
         scratch.path().join("spool-00000001"),
@@ -59,7 +60,7 @@ fn make_v1(directory: &Path) {
 
 #[test]
 fn version_1_reads_as_it_was_written() {
-    let scratch = Scratch::new("golden");
+    let scratch = ScratchDir::new().unwrap();
     let directory = copy_of("v1", &scratch);
     let clock = ManualClock::new();
     clock.advance(Duration::from_secs(60));
@@ -85,7 +86,7 @@ fn version_1_reads_as_it_was_written() {
 
 #[test]
 fn what_is_written_today_is_version_1_byte_by_byte() {
-    let scratch = Scratch::new("golden-new");
+    let scratch = ScratchDir::new().unwrap();
     make_v1(scratch.path());
     let names = |path: &Path| -> Vec<_> {
         let entries = std::fs::read_dir(path.join("spool-00000001")).unwrap();
@@ -102,7 +103,7 @@ fn what_is_written_today_is_version_1_byte_by_byte() {
 
 #[test]
 fn compressed_records_of_version_1_are_read_or_refused_by_name() {
-    let scratch = Scratch::new("golden-zstd");
+    let scratch = ScratchDir::new().unwrap();
     let directory = copy_of("v1-zstd", &scratch);
     let clock = ManualClock::new();
     let opened = Log::open(SpoolConfig::new(&directory), Arc::new(DiskFs), Now::of(&clock));
@@ -123,7 +124,7 @@ fn compressed_records_of_version_1_are_read_or_refused_by_name() {
 #[cfg(feature = "zstd")]
 #[test]
 fn compression_is_a_matter_of_each_record() {
-    let scratch = Scratch::new("zstd");
+    let scratch = ScratchDir::new().unwrap();
     let clock = ManualClock::new();
     let config = SpoolConfig::new(scratch.path()).with_zstd(true);
     let mut log = Log::open(config, Arc::new(DiskFs), Now::of(&clock)).unwrap();

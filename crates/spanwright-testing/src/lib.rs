@@ -63,6 +63,7 @@ mod port;
 mod probe;
 mod proxy;
 mod receiver;
+mod scratch;
 mod socket;
 mod spans;
 mod watched;
@@ -76,6 +77,7 @@ pub use self::{
     probe::{ConservationProbe, Watch},
     proxy::{Direction, FaultProxy, ProxyCounts},
     receiver::{Answer, Counts, Dialect, Health, Mode, Protocol, ReceivedRequest, Receiver, ReceiverBuilder, Reply},
+    scratch::ScratchDir,
     spans::{SpanFactory, http_server_span},
 };
 

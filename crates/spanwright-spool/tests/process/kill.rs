@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use spanwright_core::{Env, SystemClock};
 use spanwright_spool::{DiskFs, Log, Now, SpoolConfig};
+use spanwright_testing::ScratchDir;
 
 use crate::child::Process;
-use crate::support::{Scratch, id_of};
+use crate::support::id_of;
 
 #[test]
 fn a_killed_process_loses_nothing_that_it_wrote_and_repeats_nothing_that_it_acknowledged() {
     let kills = Env::process()
         .integer("SPANWRIGHT_SPOOL_KILLS", 1..=u64::MAX)
         .unwrap_or(50);
-    let scratch = Scratch::new("kill");
+    let scratch = ScratchDir::new().unwrap();
     let mut random = fastrand::Rng::new();
     let seed = random.get_seed();
     let (mut pending, mut next): (BTreeSet<u64>, u64) = (BTreeSet::new(), 0);

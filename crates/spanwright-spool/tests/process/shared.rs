@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use spanwright_spool::{Spool, SpoolConfig};
+use spanwright_testing::ScratchDir;
 
 use crate::child::Process;
-use crate::support::{Scratch, batch, id_of};
+use crate::support::{batch, id_of};
 
 #[test]
 fn processes_on_one_directory_disturb_each_other_in_nothing_and_the_living_deliver_for_the_dead() {
-    let scratch = Scratch::new("shared");
+    let scratch = ScratchDir::new().unwrap();
     let mut processes: Vec<Process> = (0..3)
         .map(|index| Process::spawn(scratch.path(), index * 1_000_000))
         .collect();
@@ -50,7 +51,7 @@ fn processes_on_one_directory_disturb_each_other_in_nothing_and_the_living_deliv
 
 #[test]
 fn a_spool_is_for_one_owner_at_a_time_and_free_after_its_end() {
-    let scratch = Scratch::new("owner");
+    let scratch = ScratchDir::new().unwrap();
     let open = || Spool::builder(scratch.path()).spawn().unwrap();
     let (first, second) = (open(), open());
     first.write(batch(1)).unwrap();

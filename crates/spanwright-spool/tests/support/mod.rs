@@ -5,32 +5,8 @@
     reason = "part of tests, each of which uses its share; the lints see neither"
 )]
 
-use std::path::{Path, PathBuf};
-
 use bytes::Bytes;
 use spanwright_core::{EncodedBatch, Priority};
-
-/// A directory for one test, empty at its beginning and gone after its end.
-pub(crate) struct Scratch(PathBuf);
-
-impl Scratch {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("spool-{name}-{}", std::process::id()));
-        _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A batch whose payload tells which one it is, and whether it is whole.
 pub(crate) fn batch(id: u64) -> EncodedBatch {
