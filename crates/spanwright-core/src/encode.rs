@@ -1,5 +1,7 @@
 //! Turning finished items into wire bytes.
 
+use crate::EncodedBatch;
+
 /// Turns a finished item into bytes, and frames runs of such bytes into a request.
 ///
 /// The trait exists because of one property of the wire format: repeated protobuf fields concatenate. A *record* (one item
@@ -52,6 +54,16 @@ pub trait Encode<T: ?Sized>: Send + Sync + 'static {
 
     /// Appends the header after which `scopes_len` bytes of scopes (headers and records) follow.
     fn open_request(&self, scopes_len: usize, out: &mut Vec<u8>);
+
+    /// Two requests of about half the items each, which together are `batch`; each of its priority.
+    ///
+    /// For requests whose runs are known no more, because they come back from disk or from a split: where the runs are known, they
+    /// are cut by [`record_len`](Self::record_len). `None` for what is no request of this encoder, is not of as many items as it says,
+    /// or has fewer than two. The default is always `None`: such a request is not sent in halves.
+    fn halve(&self, batch: &EncodedBatch) -> Option<[EncodedBatch; 2]> {
+        let _ = batch;
+        None
+    }
 }
 
 /// Says what the trace state of an item that was encoded earlier is to be.

@@ -46,6 +46,7 @@ mod limit;
 mod otel;
 mod parking;
 mod random;
+mod receipts;
 mod retry;
 mod window;
 

@@ -21,6 +21,7 @@ use tower_service::Service;
 struct Script {
     answers: Arc<Mutex<VecDeque<Result<Receipt, ExportError>>>>,
     calls: Arc<Mutex<Vec<usize>>>,
+    sent: Arc<Mutex<Vec<Bytes>>>,
 }
 
 const ROUND_TRIP: Duration = Duration::from_millis(100);
@@ -49,6 +50,7 @@ impl Service<EncodedBatch> for Script {
     fn call(&mut self, batch: EncodedBatch) -> Self::Future {
         let first_segment = batch.segments()[0].as_ptr() as usize;
         self.calls.lock().expect("no panic").push(first_segment);
+        self.sent.lock().expect("no panic").push(batch.to_bytes());
         let answer = self.answers.lock().expect("no panic").pop_front();
         Box::pin(async move {
             passes(ROUND_TRIP).await;
@@ -117,6 +119,44 @@ fn a_request_that_may_arrive_later_is_sent_again_with_the_same_bytes() {
         (1, 4, 3, 1)
     );
     assert!(stats.total_delay > Duration::ZERO && stats.success_rate == 1.0);
+}
+
+/// Taken in part: `left` is what is left, and one more item was rejected.
+fn in_part(kind: ErrorKind, left: &'static [u8]) -> Result<Receipt, ExportError> {
+    let rest = EncodedBatch::new([Bytes::from_static(left)], left.len(), Priority::Normal);
+    Err(ExportError::new(kind, "UNAVAILABLE", "").with_rest(Receipt::partial(1, "old"), rest))
+}
+
+#[test]
+fn of_a_request_that_was_taken_in_part_only_the_rest_is_sent_again() {
+    let answers = [
+        in_part(ErrorKind::Retryable, b"ab"),
+        unavailable(),
+        in_part(ErrorKind::Retryable, b"c"),
+        Ok(Receipt::partial(1, "older")),
+    ];
+    let script = Script::of(answers);
+    let mut service = RetryLayer::new(strategy()).layer(script.clone());
+    let receipt = with_paused_time(send(&mut service)).expect("at last");
+    assert_eq!(receipt, Receipt::partial(3, "old; older"), "all that was said");
+    let sent = script.sent.lock().expect("no panic").clone();
+    assert_eq!(sent, [&[1, 2, 3][..], b"ab", b"ab", b"c"]);
+}
+
+#[test]
+fn a_retry_that_is_given_up_says_what_is_left() {
+    let answers = [
+        in_part(ErrorKind::Retryable, b"ab"),
+        error(ErrorKind::Permanent, "INVALID_ARGUMENT"),
+    ];
+    let mut service = RetryLayer::new(strategy()).layer(Script::of(answers));
+    let mut error = with_paused_time(send(&mut service)).expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Permanent);
+    let (receipt, rest) = error.take_rest().expect("the first answer settled one item");
+    assert_eq!(
+        (receipt, rest.to_bytes()),
+        (Receipt::partial(1, "old"), Bytes::from_static(b"ab"))
+    );
 }
 
 #[test]
