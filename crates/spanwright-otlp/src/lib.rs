@@ -34,6 +34,7 @@
 //! | what for | type |
 //! |---|---|
 //! | spans to bytes | [`SpanEncoder`], [`SpanScratch`], [`count_spans`] |
+//! | one request into several | [`split_by_trace`], [`halve`] |
 //! | bytes to a receiver | `GrpcExporter`, `HttpExporter`, both by `ExporterBuilder` |
 //! | the specification's settings, and `OTEL_EXPORTER_OTLP_*` | `OtlpConfig`, `Endpoint`, `Headers`, `Pem`, `Protocol` |
 //! | what compression costs and saves | `Compression`, `CompressionAnalyzer` |
@@ -98,7 +99,7 @@ mod suppressed;
 mod transport;
 
 #[doc(inline)]
-pub use self::encode::{SpanEncoder, SpanEncoderBuilder, SpanScratch, count_spans};
+pub use self::encode::{SpanEncoder, SpanEncoderBuilder, SpanScratch, count_spans, halve, split_by_trace};
 #[cfg(feature = "grpc")]
 #[doc(inline)]
 pub use self::grpc::{ConnectionHealthChecker, GrpcExporter, Health};

@@ -2,9 +2,9 @@
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
-use spanwright_core::{Encode, RewriteTraceState, ScopeId};
+use spanwright_core::{Encode, EncodedBatch, RewriteTraceState, ScopeId};
 
-use crate::encode::{SpanEncoder, SpanEncoderBuilder, SpanScratch, SpanView, encode_resource};
+use crate::encode::{SpanEncoder, SpanEncoderBuilder, SpanScratch, SpanView, encode_resource, halve};
 
 impl Encode<SpanData> for SpanEncoder {
     type Scratch = SpanScratch;
@@ -44,6 +44,10 @@ impl Encode<SpanData> for SpanEncoder {
 
     fn open_request(&self, scopes_len: usize, out: &mut Vec<u8>) {
         self.write_request_header(scopes_len, out);
+    }
+
+    fn halve(&self, batch: &EncodedBatch) -> Option<[EncodedBatch; 2]> {
+        halve(batch)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use spanwright_core::RewriteTraceState;
 
+use super::put_header;
 use super::span::tag;
 use super::tag::SPANS;
 use super::walk::Fields;
-use super::wire::{Cursor, MAX_VARINT_LEN, delimited_len};
+use super::wire::{MAX_VARINT_LEN, delimited_len};
 
 /// The tags of both ids, their lengths, and the ids.
 const IDS_LEN: usize = 2 + 16 + 2 + 8;
@@ -80,10 +81,10 @@ impl<'a> Parts<'a> {
         };
         let len = ids.len() + field_len + middle.len() + flags.len();
         out.reserve(1 + MAX_VARINT_LEN + len);
-        header(SPANS, len, out);
+        put_header(SPANS, len, out);
         out.extend_from_slice(ids);
         if !trace_state.is_empty() {
-            header(tag::TRACE_STATE, trace_state.len(), out);
+            put_header(tag::TRACE_STATE, trace_state.len(), out);
             out.extend_from_slice(trace_state.as_bytes());
         }
         out.extend_from_slice(middle);
@@ -93,12 +94,3 @@ impl<'a> Parts<'a> {
 
 /// The number of the field `ScopeSpans.spans`.
 const SPANS_NUMBER: u32 = (SPANS >> 3) as u32;
-
-fn header(tag: u8, len: usize, out: &mut Vec<u8>) {
-    let mut buffer = [0; 1 + MAX_VARINT_LEN];
-    let room = buffer.len();
-    let left = Cursor::new(&mut buffer)
-        .header(tag, len)
-        .map_or(0, |cursor| cursor.room());
-    out.extend_from_slice(&buffer[..room - left]);
-}

@@ -7,8 +7,10 @@
 mod amend;
 mod draft;
 mod resource;
+mod rope;
 mod scope;
 mod span;
+mod split;
 mod value;
 mod walk;
 mod wire;
@@ -24,6 +26,7 @@ use self::draft::Draft;
 use self::scope::{OVERFLOW, ScopeMemory, ScopeTable};
 use self::wire::Cursor;
 
+pub use self::split::{halve, split_by_trace};
 pub use self::walk::count_spans;
 pub(crate) use self::{resource::encode_resource, span::SpanView};
 
@@ -225,13 +228,18 @@ impl SpanEncoderBuilder {
 
 /// Appends the header of a field that holds `fields` and, behind them, `rest_len` bytes more.
 fn open(tag: u8, fields: &[u8], rest_len: usize, out: &mut Vec<u8>) {
+    put_header(tag, fields.len() + rest_len, out);
+    out.extend_from_slice(fields);
+}
+
+/// Appends the tag and the length of a field that has `len` bytes behind them.
+fn put_header(tag: u8, len: usize, out: &mut Vec<u8>) {
     let mut buffer = [0; 1 + wire::MAX_VARINT_LEN];
     let room = buffer.len();
     let left = Cursor::new(&mut buffer)
-        .header(tag, fields.len() + rest_len)
+        .header(tag, len)
         .map_or(0, |cursor| cursor.room());
     out.extend_from_slice(&buffer[..room - left]);
-    out.extend_from_slice(fields);
 }
 
 impl fmt::Debug for SpanEncoder {

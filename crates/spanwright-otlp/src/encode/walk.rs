@@ -1,9 +1,9 @@
 //! Reading encoded messages without decoding them: where fields begin and end.
 
 /// The fields of `ExportTraceServiceRequest` and what lies in it.
-const RESOURCE_SPANS: u32 = 1;
-const SCOPE_SPANS: u32 = 2;
-const SPANS: u32 = 2;
+pub(super) const RESOURCE_SPANS: u32 = 1;
+pub(super) const SCOPE_SPANS: u32 = 2;
+pub(super) const SPANS: u32 = 2;
 
 /// How many spans the encoded `ExportTraceServiceRequest` in `message` holds, or `None` if it is not one.
 ///
