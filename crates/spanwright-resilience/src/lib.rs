@@ -24,7 +24,7 @@
 //! | trying again | [`AdaptiveRetryStrategy`]: [`Backoff`], [`RetryBudget`], [`RetryLimits`] | [`RetryLayer`] |
 //! | leaving alone | [`CircuitBreaker`], [`BreakerConfig`] | [`CircuitBreakerLayer`] |
 //! | as many at once as it takes | [`Limit`]: [`AdaptiveConcurrency`], [`Gradient`], [`Aimd`], [`FixedLimit`] | [`ConcurrencyLimitLayer`] |
-//! | several receivers | | [`Failover`], [`Balance`] |
+//! | several receivers | | [`Failover`], [`Balance`], [`TraceHash`] |
 //! | the SDK's own pipeline | | [`ResilientExporter`] |
 //!
 //! # What holds
@@ -56,7 +56,7 @@ pub use self::{
         BreakerConfig, BreakerCounts, BreakerService, BreakerState, CallError, CallOutcome, CircuitBreaker,
         CircuitBreakerLayer, Permit,
     },
-    endpoints::{Balance, Failover},
+    endpoints::{Balance, Failover, TraceHash},
     limit::{
         AdaptiveConcurrency, Aimd, Concurrency, ConcurrencyLimitLayer, FixedLimit, Gradient, Limit, LimitOutcome,
         LimitSample, LimitService, MAX_LIMIT,

@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use spanwright_core::{BoxExporter, BuildError, EncodedBatch, ErrorKind, ExportError};
 use tower_service::Service;
+
+use super::set::sooner;
 
 /// Sends to the first of several exporters that can be used, in their order, and returns to an earlier one when it is back.
 ///
@@ -73,15 +74,6 @@ impl Service<EncodedBatch> for Failover {
         let index = self.ready.take().unwrap_or(0);
         self.current.store(index, Ordering::Relaxed);
         self.exporters[index].1.call(batch)
-    }
-}
-
-/// Of two that cannot be used, the one that can be again first.
-pub(super) fn sooner(known: Option<ExportError>, error: ExportError) -> ExportError {
-    let wait = |error: &ExportError| error.retry_after().unwrap_or(Duration::MAX);
-    match known {
-        Some(known) if wait(&known) <= wait(&error) => known,
-        _ => error,
     }
 }
 

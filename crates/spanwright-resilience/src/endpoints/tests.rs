@@ -7,7 +7,7 @@ use bytes::Bytes;
 use spanwright_core::{BoxExporter, EncodedBatch, ErrorKind, ExportError, Priority, Receipt};
 use tower_service::Service;
 
-use super::{Balance, Failover};
+use super::{Balance, Failover, TraceHash};
 use crate::random::SeededRandom;
 
 /// What a receiver is just now.
@@ -164,8 +164,100 @@ fn two_choices_keep_the_load_even_and_pass_over_who_is_away() {
     );
 }
 
+/// One part for each byte: the byte is the first of its trace id.
+fn split(batch: &EncodedBatch, parts: usize, part_of: &mut dyn FnMut([u8; 16]) -> usize) -> Option<Vec<EncodedBatch>> {
+    let mut bytes = vec![Vec::new(); parts];
+    for byte in batch.to_bytes() {
+        let mut trace_id = [0; 16];
+        trace_id[0] = byte;
+        bytes[part_of(trace_id)].push(byte);
+    }
+    let part = |bytes: Vec<u8>| {
+        let items = bytes.len();
+        EncodedBatch::new([Bytes::from(bytes)], items, batch.priority())
+    };
+    Some(bytes.into_iter().map(part).collect())
+}
+
+fn traces() -> EncodedBatch {
+    let traces: Vec<_> = (0..=255).collect();
+    EncodedBatch::new([Bytes::from(traces)], 256, Priority::Normal)
+}
+
+#[test]
+fn parts_of_a_request_go_to_all_that_can_be_used_and_none_is_asked_twice() {
+    let scene = Scene::default();
+    let exporters = ["a", "b", "c"].map(|name| scene.exporter(name));
+    let mut hash = TraceHash::new(exporters, split).expect("three");
+    scene.set("b", Is::Away(5));
+    assert!(matches!(poll(&mut hash), Poll::Ready(Ok(()))));
+    let under_way = hash.call(traces());
+    assert_eq!(scene.calls(), ["a", "c"]);
+    assert_eq!(hash.in_flight().collect::<Vec<_>>(), [("a", 1), ("b", 0), ("c", 1)]);
+    drop(under_way);
+    assert!(hash.in_flight().all(|(_, load)| load == 0));
+
+    scene.set("b", Is::There);
+    drop(send(&mut hash)); // of one trace: two stay ready, and are not asked again
+    assert_eq!(scene.calls().len(), 1);
+    assert!(matches!(poll(&mut hash), Poll::Ready(Ok(()))));
+    drop(hash.call(traces()));
+    assert_eq!(scene.calls(), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_busy_one_is_waited_for_because_its_traces_must_not_move() {
+    let scene = Scene::default();
+    let mut hash = TraceHash::new(["a", "b"].map(|name| scene.exporter(name)), split).expect("two");
+    scene.set("b", Is::Busy);
+    assert!(poll(&mut hash).is_pending());
+    scene.set("b", Is::Away(3));
+    assert!(matches!(poll(&mut hash), Poll::Ready(Ok(()))));
+    drop(hash.call(traces()));
+    scene.set("a", Is::Away(7));
+    let Poll::Ready(Err(error)) = poll(&mut hash) else {
+        panic!("nobody is there")
+    };
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+}
+
+#[test]
+fn what_is_not_cut_goes_to_one_as_it_is() {
+    type Split = fn(&EncodedBatch, usize, &mut dyn FnMut([u8; 16]) -> usize) -> Option<Vec<EncodedBatch>>;
+    let odd: [Split; 4] = [
+        |_, _, _| None,
+        |_, _, _| Some(vec![]),
+        |batch, parts, _| Some(vec![batch.clone(); parts]),
+        |batch, parts, _| Some(vec![EncodedBatch::new([], 0, batch.priority()); parts]),
+    ];
+    for split in odd {
+        let scene = Scene::default();
+        let mut hash = TraceHash::new(["a", "b"].map(|name| scene.exporter(name)), split).expect("two");
+        drop(send(&mut hash));
+        assert_eq!(scene.calls().len(), 1);
+    }
+}
+
+#[test]
+fn a_call_before_it_is_ready_is_an_error_and_no_panic() {
+    let scene = Scene::default();
+    let mut hash = TraceHash::new([scene.exporter("a")], split).expect("one");
+    let mut call = hash.call(batch());
+    let answer = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(answer, Poll::Ready(Err(error)) if error.is_retryable()));
+}
+
 #[test]
 fn of_none_there_is_no_exporter() {
+    let twice = TraceHash::new(["a", "b", "a"].map(|name| Scene::default().exporter(name)), split);
+    let error = twice.unwrap_err().to_string();
+    assert!(error.starts_with("`endpoints` cannot be `a`"), "{error}");
+    assert!(
+        TraceHash::new([], split)
+            .unwrap_err()
+            .to_string()
+            .starts_with("`endpoints`")
+    );
     assert!(Failover::new([]).unwrap_err().to_string().starts_with("`endpoints`"));
     assert!(Balance::new([]).unwrap_err().to_string().starts_with("`endpoints`"));
 }
