@@ -1,7 +1,7 @@
 //! The receivers, and what stands in front of each.
 //!
 //! ```text
-//! processor: deadline, parking and sending again ─► failover or balance ─► breaker ─► concurrency limit ─► transport
+//! processor: deadline, parking and sending again ─► one of several ─► breaker ─► concurrency limit ─► transport
 //!                                                          │
 //!                                                          └─► breaker ─► concurrency limit ─► transport
 //! ```
@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spanwright_core::{BoxExporter, BuildError, Exporter};
+use spanwright_otlp::split_by_trace;
 use spanwright_resilience::{
     AdaptiveConcurrency, Aimd, Balance, BreakerConfig, BreakerCounts, BreakerState, CircuitBreaker,
-    CircuitBreakerLayer, Concurrency, ConcurrencyLimitLayer, Failover, FixedLimit, Gradient,
+    CircuitBreakerLayer, Concurrency, ConcurrencyLimitLayer, Failover, FixedLimit, Gradient, TraceHash,
 };
 use tower_layer::Layer as _;
 
@@ -28,6 +29,9 @@ pub enum EndpointStrategy {
     /// The first one that is there, in their order, and an earlier one again as soon as it is back. The default.
     #[default]
     Failover,
+    /// Each trace to one of them, the same for all who have the same endpoints, as long as that is there: for collectors that sample
+    /// by tail. Requests are split by trace.
+    TraceHash,
 }
 
 /// How many requests may be under way to one endpoint: up to
@@ -116,6 +120,7 @@ impl EndpointSettings {
             (1, _) => exporters.remove(0).1,
             (_, EndpointStrategy::Failover) => BoxExporter::new(Failover::new(exporters)?),
             (_, EndpointStrategy::Balance) => BoxExporter::new(Balance::new(exporters)?),
+            (_, EndpointStrategy::TraceHash) => BoxExporter::new(TraceHash::new(exporters, split_by_trace)?),
         };
         Ok((Endpoints { endpoints }, exporter))
     }

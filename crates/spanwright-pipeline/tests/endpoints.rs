@@ -3,8 +3,10 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use opentelemetry::trace::Tracer;
 use spanwright_pipeline::{BreakerState, ConcurrencyLimit, EndpointStrategy, Pipeline, PipelineBuilder};
 use spanwright_testing::{Receiver, Reply};
 
@@ -73,6 +75,40 @@ fn balance_uses_both() {
     let [first, second] = receivers.each_ref().map(Receiver::accepted_spans);
     assert_eq!(first + second, 2_000);
     assert!(first > 500 && second > 500, "{first} and {second}");
+}
+
+#[test]
+fn each_trace_goes_to_one_of_both_and_to_the_other_while_that_is_away() {
+    let receivers = receivers();
+    let pipeline = to_both(&receivers)
+        .with_endpoint_strategy(EndpointStrategy::TraceHash)
+        .build()
+        .unwrap();
+    let tracer = pipeline.tracer("test");
+    let make_traces = |count: usize| {
+        for _ in 0..count {
+            tracer.in_span("root", |_| tracer.in_span("child", |_| ()));
+        }
+        pipeline.flush(PATIENCE).unwrap();
+    };
+    make_traces(200);
+    let traces = receivers.each_ref().map(|receiver| {
+        let spans = receiver.spans().into_iter();
+        spans.map(|span| span.trace_id).collect::<HashSet<_>>()
+    });
+    assert_eq!(traces[0].len() + traces[1].len(), 200, "no trace is at both");
+    assert!(traces.iter().all(|traces| traces.len() > 50), "{traces:?}");
+
+    let [first, second] = &receivers;
+    first.stop_listening().unwrap();
+    first.abort_connections().unwrap();
+    let before = second.accepted_spans();
+    make_traces(200);
+    assert!(second.accepted_spans() > before + 250, "{:?}", pipeline.stats());
+    first.resume_listening().unwrap();
+    pipeline.shutdown(PATIENCE).unwrap();
+    let ledger = probe(&pipeline, 0).settled();
+    assert_eq!((ledger.ended, ledger.exported, ledger.lost.total()), (800, 800, 0));
 }
 
 #[test]

@@ -185,10 +185,12 @@ where
     }
 
     fn halve(&self, request: &EncodedRequest) -> Option<[(EncodedRequest, usize, usize); 2]> {
-        let total = request.batch.item_count();
-        let mut room = total / 2;
-        if room == 0 || request.pieces.is_empty() {
+        let mut room = request.batch.item_count() / 2;
+        if room == 0 {
             return None;
+        }
+        if request.pieces.is_empty() {
+            return self.halve_restored(request);
         }
         let (mut front, mut back) = (Vec::new(), Vec::new());
         for piece in request.pieces.iter() {
@@ -227,8 +229,7 @@ where
     }
 
     fn restore(&self, batch: EncodedBatch) -> Option<EncodedRequest> {
-        let pieces = Arc::default();
-        Some(EncodedRequest { batch, pieces })
+        Some(EncodedRequest::restored(batch))
     }
 
     fn trim(&self) {
@@ -287,6 +288,16 @@ where
 
     fn held(&self) -> Held {
         self.tail.as_ref().map(|tail| tail.held()).unwrap_or_default()
+    }
+}
+
+impl<T: 'static, E: Encode<T>, F> Encoded<T, E, F> {
+    fn halve_restored(&self, request: &EncodedRequest) -> Option<[(EncodedRequest, usize, usize); 2]> {
+        let halves = self.encoder.halve(&request.batch)?;
+        Some(halves.map(|batch| {
+            let (items, bytes) = (batch.item_count(), batch.len());
+            (EncodedRequest::restored(batch), items, bytes)
+        }))
     }
 }
 
@@ -443,11 +454,19 @@ impl Piece for EncodedPiece {
     }
 }
 
-/// A request, and the pieces it was made of in case it must be made smaller; none if it comes from a store.
+/// A request, and the pieces it was made of in case it must be made smaller; none if it does not come from the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct EncodedRequest {
     pub(crate) batch: EncodedBatch,
     pieces: Arc<[EncodedPiece]>,
+}
+
+impl EncodedRequest {
+    /// Of a batch that comes from somewhere else than the queue.
+    fn restored(batch: EncodedBatch) -> Self {
+        let pieces = Arc::default();
+        Self { batch, pieces }
+    }
 }
 
 /// The records of one scope in a request.

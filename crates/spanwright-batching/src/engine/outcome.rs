@@ -8,7 +8,6 @@ use spanwright_core::{ErrorKind, Event, ExportError, LossCounts, LossReason, Rec
 use super::Engine;
 use super::flush::Settled;
 use super::outlet::{InFlight, Label, RequestId, Work};
-use super::shelf::Claim;
 use crate::collect::Collect;
 
 impl<C: Collect> Engine<C> {
@@ -31,7 +30,8 @@ impl<C: Collect> Engine<C> {
                 self.answered(now, outlet);
                 self.delivered(outlet, latency, request, &receipt);
             }
-            Err(error) => {
+            Err(mut error) => {
+                let request = self.rest_of(outlet, latency, request, &mut error);
                 self.report_export(outlet, latency, request.label.items, Some(error.error_type()));
                 self.refused(now, outlet, request, &error);
             }
@@ -83,6 +83,35 @@ impl<C: Collect> Engine<C> {
         );
     }
 
+    /// What an error is about: a request, or the part of it that was not taken. The other part is settled.
+    fn rest_of(
+        &mut self,
+        outlet: usize,
+        latency: Duration,
+        request: InFlight<C::Request>,
+        error: &mut ExportError,
+    ) -> InFlight<C::Request> {
+        let InFlight { kept, label, sent } = request;
+        let Some((receipt, rest)) = error.take_rest() else {
+            return InFlight { kept, label, sent };
+        };
+        let (items, bytes) = (rest.item_count() as u64, rest.len());
+        let (Some(settled), Some(rest)) = (label.items.checked_sub(items), self.intake.collect.restore(rest)) else {
+            // More than there was: not to be believed.
+            return InFlight { kept, label, sent };
+        };
+        let parts = [(settled, label.bytes.saturating_sub(bytes)), (items, bytes)];
+        let [taken, rest_label] = parts.map(|(items, bytes)| label.part(items, bytes));
+        drop(label);
+        let (label, kept) = (taken, None);
+        self.delivered(outlet, latency, InFlight { kept, label, sent }, &receipt);
+        InFlight {
+            kept: Some(rest),
+            label: rest_label,
+            sent,
+        }
+    }
+
     /// A request was not taken: park it, split it, or give it up.
     fn refused(&mut self, now: Instant, outlet: usize, request: InFlight<C::Request>, error: &ExportError) {
         let InFlight { kept, label, sent } = request;
@@ -116,12 +145,7 @@ impl<C: Collect> Engine<C> {
     fn split(&mut self, outlet: usize, halves: [(C::Request, usize, usize); 2], whole: &Label) {
         self.observer.event(&Event::RequestSplit { items: whole.items });
         for (request, items, bytes) in halves.into_iter().rev() {
-            let label = Label {
-                items: items as u64,
-                bytes,
-                claim: whole.claim.as_ref().map(Claim::part),
-                ..whole.clone()
-            };
+            let label = whole.part(items as u64, bytes);
             self.outlets[outlet].retry_first(Work { request, label });
         }
     }

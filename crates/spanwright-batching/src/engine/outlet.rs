@@ -84,6 +84,16 @@ impl Label {
         }
     }
 
+    /// Of a part of the request.
+    pub(super) fn part(&self, items: u64, bytes: usize) -> Self {
+        Self {
+            items,
+            bytes,
+            claim: self.claim.as_ref().map(Claim::part),
+            ..self.clone()
+        }
+    }
+
     /// Whether the store has it, and gives it out again when this is dropped.
     fn is_of_store(&self) -> bool {
         self.epoch.is_none() && self.claim.as_ref().is_some_and(Claim::is_whole)
@@ -369,9 +379,11 @@ impl<R> Outlet<R> {
         }
     }
 
-    /// Whether something is under way that came from the store.
+    /// Whether something is under way, or waits here, that came from the store.
     pub(super) fn is_replaying(&self) -> bool {
-        self.in_flight.values().any(|request| request.label.is_of_store())
+        let held = self.waiting.iter().chain(&self.parked).map(|work| &work.label);
+        let in_flight = self.in_flight.values().map(|request| &request.label);
+        held.chain(in_flight).any(|label| label.epoch.is_none())
     }
 
     /// Takes out what is under way, as far as it can be sent again. Whatever comes of it is not heard.

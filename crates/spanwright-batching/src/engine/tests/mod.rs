@@ -3,8 +3,9 @@ mod shelf;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::prelude::*;
-use spanwright_core::{ErrorKind, LossCounts, Pressure, Receipt};
+use spanwright_core::{EncodedBatch, ErrorKind, LossCounts, Pressure, Receipt};
 
 use super::*;
 use crate::collect::{Class, Encoded, EncodedInput, EncodedRequest};
@@ -548,6 +549,22 @@ fn one_deadline_ends_a_shutdown_and_what_is_left_is_lost() {
 }
 
 #[test]
+fn of_a_request_that_was_taken_in_part_the_rest_alone_is_sent_again() {
+    let mut rig = Rig::new(&config(), 1);
+    rig.end(10, NORMAL);
+    rig.poll();
+    let rest = EncodedBatch::new([Bytes::from_static(b"rest")], 4, Priority::Normal);
+    let error = unavailable().with_rest(Receipt::partial(1, "too old"), rest);
+    rig.answer(0, Err(error));
+    let ledger = rig.check().ledger(0);
+    assert_eq!((ledger.exported, ledger.rejected, ledger.pending), (5, 1, 4));
+    rig.skip_wait();
+    assert_eq!(rig.under_way[0].2.batch.to_bytes(), "rest");
+    rig.answer(0, Ok(Receipt::accepted()));
+    assert_eq!(rig.check().ledger(0).exported, 9);
+}
+
+#[test]
 fn a_destination_that_hangs_costs_the_others_nothing() {
     let mut rig = Rig::new(&config().with_max_queue_bytes(4_800), 2);
     let mut accepted = 0;
@@ -607,13 +624,20 @@ fn step() -> impl Strategy<Value = Step> {
 /// Answers as a receiver might, and what it took.
 fn fault(kind: u8, items: u64) -> (Result<Receipt, ExportError>, u64) {
     let error = |kind, name: &'static str| (Err(ExportError::new(kind, name, "")), 0);
-    match kind % 10 {
+    match kind % 12 {
         0..=3 => (Ok(Receipt::accepted()), items),
         4 => (Ok(Receipt::partial(items / 2, "some")), items - items / 2),
         5 => error(ErrorKind::Permanent, "INVALID_ARGUMENT"),
         6 => error(ErrorKind::TooLarge, "413"),
         7 => (Err(unavailable().with_retry_after(Some(2 * SECOND))), 0),
         8 => error(ErrorKind::Connect, "connect"),
+        9 | 10 if items > 1 => {
+            let (settled, left) = (items / 2, items - items / 2);
+            let rest = EncodedBatch::new([Bytes::from_static(b"rest")], left as usize, Priority::Normal);
+            let kind = if kind % 12 == 9 { ErrorKind::Retryable } else { ErrorKind::TooLarge };
+            let error = ExportError::new(kind, "parts", "").with_rest(Receipt::partial(settled / 3, ""), rest);
+            (Err(error), settled - settled / 3)
+        }
         _ => error(ErrorKind::Unauthenticated, "UNAUTHENTICATED"),
     }
 }

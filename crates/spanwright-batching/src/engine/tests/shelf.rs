@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use parking_lot::Mutex as Lock;
-use spanwright_core::{EncodedBatch, NotStored, StoreCounts, Stored};
+use spanwright_core::{NotStored, StoreCounts, Stored};
 use spanwright_spool::testing::{Fault, MemoryFs, Operation};
 use spanwright_spool::{ClaimId, FullPolicy, Log, Now, SpoolConfig};
 
@@ -313,6 +313,31 @@ fn a_request_of_the_disk_that_is_too_large_is_halved_and_its_place_freed_with_th
     rig.poll();
     assert!(rig.is_stopped);
     assert_eq!((disk.pending(), rig.check().ledger(0).pending), (5, 5));
+}
+
+#[test]
+fn a_shutdown_waits_for_what_it_took_from_the_disk_and_does_not_forget_parts_of_it() {
+    let fs = MemoryFs::new();
+    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
+    rig.end(10, NORMAL);
+    rig.poll();
+    rig.answer(0, Err(unavailable()));
+    rig.shutdown(SECOND);
+    rig.poll();
+    drop((rig, disk));
+    let (mut rig, disk) = rig_on(&fs.fork(), spool(), &config(), false);
+    rig.poll();
+    let rest = EncodedBatch::new([Bytes::from_static(b"rest")], 4, Priority::Normal);
+    rig.answer(0, Err(unavailable().with_rest(Receipt::accepted(), rest)));
+    rig.skip_wait();
+    rig.shutdown(SECOND);
+    rig.poll();
+    assert!(!rig.is_stopped, "four are under way");
+    rig.advance(SECOND);
+    rig.poll();
+    assert!(rig.is_stopped);
+    let ledger = rig.check().ledger(0);
+    assert_eq!((ledger.exported, ledger.pending, disk.pending()), (6, 4, 4));
 }
 
 #[test]
