@@ -1,3 +1,4 @@
+mod outage;
 mod shelf;
 
 use std::sync::Mutex;

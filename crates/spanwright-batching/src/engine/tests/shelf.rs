@@ -11,7 +11,7 @@ use super::*;
 
 /// A log that is driven by the test. Clones are the same one.
 #[derive(Clone, Debug)]
-struct Disk {
+pub(super) struct Disk {
     fs: MemoryFs,
     state: Arc<Lock<State>>,
     is_ahead: bool,
@@ -52,7 +52,7 @@ impl Disk {
         result
     }
 
-    fn advance(&self, by: Duration) {
+    pub(super) fn advance(&self, by: Duration) {
         let now = &mut self.state.lock().now;
         *now = Now {
             instant: now.instant + by,
@@ -133,7 +133,7 @@ impl Drop for Taken {
     }
 }
 
-fn spool() -> SpoolConfig {
+pub(super) fn spool() -> SpoolConfig {
     SpoolConfig::new("/spool").with_segment_bytes(4 << 10).with_max_bytes(1 << 20)
 }
 
@@ -141,7 +141,7 @@ fn rig(config: &BatchConfig, is_ahead: bool) -> (Rig, Disk) {
     rig_on(&MemoryFs::new(), spool(), config, is_ahead)
 }
 
-fn rig_on(fs: &MemoryFs, spool: SpoolConfig, config: &BatchConfig, is_ahead: bool) -> (Rig, Disk) {
+pub(super) fn rig_on(fs: &MemoryFs, spool: SpoolConfig, config: &BatchConfig, is_ahead: bool) -> (Rig, Disk) {
     let clock = spanwright_core::ManualClock::new();
     let disk = Disk::new(fs.clone(), spanwright_core::Clock::now(&clock), spool, is_ahead);
     let rig = Rig::with_stores(config, vec![Some(Arc::new(disk.clone()) as Arc<dyn Store>)]);
