@@ -7,12 +7,12 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use spanwright_core::{BuildError, Clock, LossReason, Observer, Pressure, SystemClock};
+use spanwright_core::{BuildError, Clock, LossReason, Observer, Pressure, SeededRandom, SystemClock};
 use tokio::sync::oneshot;
 
 use crate::collect::Collect;
 use crate::config::BatchConfig;
-use crate::engine::{Destination, Engine, Random};
+use crate::engine::{Destination, Engine};
 use crate::intake::Intake;
 use crate::monitor::QueueMonitor;
 use crate::report::{DestinationStats, FlushError, Report, Stats};
@@ -82,7 +82,7 @@ impl<C: Collect> Handle<C> {
         let intake = Arc::new(Intake::new(collect, limits, names.len(), pressure));
         let monitor = QueueMonitor::new(Arc::clone(&intake.bound), high, low);
         let sizer = sizer.unwrap_or_else(|| Box::new(Fixed::new(config.max_export_batch_size())));
-        let random = Random::seeded(seed(&intake));
+        let random = SeededRandom::new(seed(&intake));
         let engine = Engine::new(
             Arc::clone(&intake),
             destinations,

@@ -49,7 +49,9 @@ impl Ledger {
         if accounted == self.ended {
             Ok(())
         } else {
-            Err(Imbalance { ledger: *self })
+            Err(Imbalance {
+                ledger: Box::new(*self),
+            })
         }
     }
 }
@@ -136,9 +138,10 @@ impl fmt::Display for TailImbalance {
 impl Error for TailImbalance {}
 
 /// A [`Ledger`] that does not add up.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Imbalance {
-    ledger: Ledger,
+    /// Boxed: hardly any check has it.
+    ledger: Box<Ledger>,
 }
 
 impl fmt::Display for Imbalance {
@@ -150,7 +153,7 @@ impl fmt::Display for Imbalance {
             lost,
             pending,
             ..
-        } = self.ledger;
+        } = *self.ledger;
         let lost = lost.total();
         let accounted = exported + rejected + lost + pending;
         write!(

@@ -43,7 +43,8 @@
 //! | gone | [`LossReason`], [`LossCounts`] |
 //! | anywhere | [`Ledger`]: `ended == exported + rejected + lost + pending` |
 //!
-//! Beside them: [`Clock`] and [`ManualClock`] (engines take the time as a parameter), [`Observer`] and [`Event`] (what
+//! Beside them: [`Clock`] and [`ManualClock`], [`Random`] and [`SeededRandom`] (engines take time and chance as parameters),
+//! [`Backoff`] (how long to leave alone who has failed), [`Observer`] and [`Event`] (what
 //! monitoring listens to), [`Pressure`] (what samplers listen to), [`Env`] and [`BuildError`] (how settings are read and
 //! refused), and [`semconv`] (the names and units of metrics and attributes).
 //!
@@ -53,6 +54,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backoff;
 mod batch;
 mod build_error;
 mod class;
@@ -66,12 +68,14 @@ mod ledger;
 mod loss;
 mod observer;
 mod pressure;
+mod random;
 pub mod semconv;
 mod store;
 mod tail;
 
 #[doc(inline)]
 pub use self::{
+    backoff::{Backoff, Jitter},
     batch::{ContentEncoding, EncodedBatch, Priority},
     build_error::BuildError,
     class::Class,
@@ -85,6 +89,7 @@ pub use self::{
     loss::{LossCounts, LossReason},
     observer::{Event, NoopObserver, Observer},
     pressure::Pressure,
+    random::{Random, SeededRandom},
     store::{NotStored, Store, StoreCounts, Stored},
     tail::{Ended, Held, Release, TailStage},
 };

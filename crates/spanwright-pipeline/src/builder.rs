@@ -8,7 +8,6 @@ use spanwright_batching::{BatchConfig, BatchSpanProcessor, OverflowPolicy};
 use spanwright_core::{BoxExporter, BuildError, Env, Exporter, Observer, Pressure};
 use spanwright_otlp::SpanEncoder;
 use spanwright_sampling::{ConfiguredSampler, TailSampler};
-#[cfg(feature = "spool")]
 use spanwright_spool::SpoolConfig;
 
 use crate::endpoints::Endpoints;
@@ -20,7 +19,6 @@ use crate::otlp::OtlpSettings;
 use crate::own_thread::OwnThread;
 use crate::pipeline::{Inner, Pipeline, State};
 use crate::settings::{SERVICE_NAME, Settings};
-#[cfg(feature = "spool")]
 use crate::spool::Spools;
 
 /// The destination that the settings describe.
@@ -47,7 +45,7 @@ const OTLP: &str = "otlp";
 /// | `OTEL_BSP_*` | [`with_batch_config`](Self::with_batch_config) |
 /// | `OTEL_TRACES_EXPORTER` (`otlp`, `none`) | [`with_exporter`](Self::with_exporter) adds to it |
 /// | `OTEL_EXPORTER_OTLP_*`, `OTEL_EXPORTER_OTLP_TRACES_*` | `with_endpoint` and the others of features `grpc` and `http` |
-/// | `SPANWRIGHT_SPOOL_*` | `with_spool` of feature `spool` |
+/// | `SPANWRIGHT_SPOOL_*` | [`with_spool`](Self::with_spool) |
 /// | `OTEL_PROPAGATORS` (`tracecontext`, `baggage`, `none`) | `opentelemetry::global::set_text_map_propagator`, after [`Pipeline::install_global`] |
 ///
 /// # Source
@@ -66,7 +64,6 @@ pub struct PipelineBuilder {
     overflow_policy: Option<OverflowPolicy>,
     local_roots_first: bool,
     tail: Option<TailSampler>,
-    #[cfg(feature = "spool")]
     pub(crate) spool: Option<SpoolConfig>,
     observer: Option<Arc<dyn Observer>>,
     pressure: Option<Pressure>,
@@ -86,7 +83,6 @@ impl PipelineBuilder {
             overflow_policy: None,
             local_roots_first: false,
             tail: None,
-            #[cfg(feature = "spool")]
             spool: None,
             observer: None,
             pressure: None,
@@ -203,7 +199,6 @@ impl PipelineBuilder {
         if state != State::Disabled {
             self.configure_sampler(&settings, &env, &resource);
         }
-        #[cfg(feature = "spool")]
         let mut spools = Spools::new(self.spool.take(), &env, self.observer.as_ref());
         let ignored = env.ignored();
         notice::variables_ignored(&ignored, self.observer.as_deref());
@@ -229,12 +224,10 @@ impl PipelineBuilder {
                 }
                 for (name, exporter) in exporters {
                     let exporter = OwnThread(exporter);
-                    #[cfg(feature = "spool")]
-                    if let Some(spool) = spools.open(&name)? {
-                        processor = processor.with_stored_exporter(name, exporter, Arc::new(spool));
-                        continue;
-                    }
-                    processor = processor.with_exporter(name, exporter);
+                    processor = match spools.open(&name)? {
+                        Some(spool) => processor.with_stored_exporter(name, exporter, Arc::new(spool)),
+                        None => processor.with_exporter(name, exporter),
+                    };
                 }
                 let processor = processor.spawn()?;
                 let provider = self.sdk.provider(&settings, resource.clone(), Some(processor.clone()));
@@ -252,7 +245,6 @@ impl PipelineBuilder {
         Ok(Pipeline::new(Inner {
             processor,
             endpoints,
-            #[cfg(feature = "spool")]
             spools,
             provider,
             resource,

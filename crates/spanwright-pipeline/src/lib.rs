@@ -55,7 +55,6 @@
 //! |---|---|
 //! | `grpc` | OTLP over gRPC |
 //! | `http` | OTLP over HTTP/1.1 with protobuf bodies |
-//! | `spool` | a spool on disk for what cannot be delivered now |
 //! | `tls` | https and client certificates for them |
 //!
 //! Rust 1.88.
@@ -73,7 +72,6 @@ mod otlp;
 mod own_thread;
 mod pipeline;
 mod settings;
-#[cfg(feature = "spool")]
 mod spool;
 mod stats;
 
@@ -98,6 +96,5 @@ pub use spanwright_otlp::{Compression, Pem, Protocol};
 pub use spanwright_resilience::{BreakerConfig, BreakerState};
 #[doc(no_inline)]
 pub use spanwright_sampling::{TailPolicy, TailSampler};
-#[cfg(feature = "spool")]
 #[doc(no_inline)]
 pub use spanwright_spool::{FullPolicy, Mode, SpoolConfig, SpoolStats};

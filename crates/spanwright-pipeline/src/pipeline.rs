@@ -16,7 +16,6 @@ use crate::endpoints::Endpoints;
 use crate::guard::PipelineGuard;
 use crate::otel::{Processor, Resource, SdkTracer, SdkTracerProvider, propagator};
 use crate::settings::Propagator;
-#[cfg(feature = "spool")]
 use crate::spool::Spools;
 use crate::stats::PipelineStats;
 
@@ -45,7 +44,6 @@ pub struct Pipeline {
 pub(crate) struct Inner {
     pub(crate) processor: Processor,
     pub(crate) endpoints: Endpoints,
-    #[cfg(feature = "spool")]
     pub(crate) spools: Spools,
     pub(crate) provider: SdkTracerProvider,
     pub(crate) resource: Resource,
@@ -121,7 +119,6 @@ impl Pipeline {
         PipelineStats {
             delivery: self.inner.processor.stats(),
             endpoints: self.inner.endpoints.stats(),
-            #[cfg(feature = "spool")]
             spools: self.inner.spools.stats(),
         }
     }

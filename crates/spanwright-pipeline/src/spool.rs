@@ -8,8 +8,7 @@ use spanwright_spool::{Spool, SpoolConfig, SpoolStats};
 
 use crate::builder::PipelineBuilder;
 
-/// Settings of the spool, which comes with the feature `spool`.
-#[cfg_attr(docsrs, doc(cfg(feature = "spool")))]
+/// Settings of the spool.
 impl PipelineBuilder {
     /// Keeps on disk, in this directory, what has no room in memory and what cannot be delivered before the end of the process; from
     /// there it is delivered later, by this process or by the next one that is given the directory. Default: none.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use spanwright_batching::Stats;
 use spanwright_core::Ledger;
-#[cfg(feature = "spool")]
 use spanwright_spool::SpoolStats;
 
 use crate::endpoints::EndpointStats;
@@ -19,8 +18,6 @@ pub struct PipelineStats {
     /// The endpoints of the OTLP exporter, in their order.
     pub endpoints: Vec<EndpointStats>,
     /// The spool of each destination, by its name. None without a spool.
-    #[cfg(feature = "spool")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "spool")))]
     pub spools: Vec<(Arc<str>, SpoolStats)>,
 }
 

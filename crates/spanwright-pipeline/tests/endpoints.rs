@@ -21,7 +21,10 @@ fn to_both(receivers: &[Receiver; 2]) -> PipelineBuilder {
 }
 
 fn receivers() -> [Receiver; 2] {
-    [Receiver::spawn().unwrap(), Receiver::spawn().unwrap()]
+    [
+        Receiver::spawn().expect("a socket"),
+        Receiver::spawn().expect("a socket"),
+    ]
 }
 
 #[test]

@@ -62,9 +62,13 @@ pub use self::{
         LimitSample, LimitService, MAX_LIMIT,
     },
     otel::{ResilientExporter, ResilientExporterBuilder, ResilientExporterStats},
-    random::{Random, SeededRandom, ThreadRandom},
+    random::ThreadRandom,
     retry::{
-        AdaptiveRetryStrategy, AdaptiveRetryStrategyBuilder, Attempts, Backoff, GiveUp, Jitter, RetryAdvice,
-        RetryBudget, RetryDecision, RetryLayer, RetryLimits, RetryService, RetryStats,
+        AdaptiveRetryStrategy, AdaptiveRetryStrategyBuilder, Attempts, GiveUp, RetryAdvice, RetryBudget, RetryDecision,
+        RetryLayer, RetryLimits, RetryService, RetryStats,
     },
 };
+
+// What the signatures above are made of.
+#[doc(no_inline)]
+pub use spanwright_core::{Backoff, Jitter, Random, SeededRandom};

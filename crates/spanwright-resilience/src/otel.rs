@@ -8,12 +8,12 @@ use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use spanwright_core::{BuildError, Ledger, LossReason};
+use spanwright_core::{Backoff, BuildError, Ledger, LossReason};
 use tokio::sync::RwLock;
 
 use crate::breaker::{BreakerConfig, BreakerCounts, BreakerState, CircuitBreaker};
 use crate::parking::{Parked, Settings, Worker};
-use crate::retry::{Backoff, RetryAdvice};
+use crate::retry::RetryAdvice;
 
 /// An exporter of the SDK that loses nothing while its receiver is away, for those who keep the SDK's processor.
 ///

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use spanwright_core::SystemClock;
 use spanwright_spool::{DiskFs, Log, Now, SpoolConfig};
-use spanwright_testing::{ScratchDir, CountingAllocator, allocations};
+use spanwright_testing::{CountingAllocator, ScratchDir, allocations};
 use support::{batch, id_of};
 
 #[global_allocator]

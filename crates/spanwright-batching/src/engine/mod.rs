@@ -9,7 +9,6 @@
 //! Time comes in with every call, randomness as a seed; what to do comes out of [`Engine::poll`].
 
 mod assembly;
-mod backoff;
 mod flush;
 mod outcome;
 mod outlet;
@@ -19,10 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
-use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority, Store};
+use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority, SeededRandom, Store};
 
 use self::assembly::Rest;
-pub(crate) use self::backoff::Random;
 pub(crate) use self::flush::Reply;
 use self::flush::{Flush, Settled};
 pub(crate) use self::outlet::RequestId;
@@ -45,7 +43,7 @@ pub(crate) struct Engine<C: Collect> {
     sizer: Box<dyn BatchSizer>,
     observer: Arc<dyn Observer>,
     monitor: QueueMonitor,
-    random: Random,
+    random: SeededRandom,
     /// What was cut off the end of the last request of a lane.
     rest: [Option<Rest<C::Piece>>; Priority::ALL.len()],
     /// Everything of these epochs leaves now, also in a request that is not full.
@@ -103,7 +101,7 @@ impl<C: Collect> Engine<C> {
         sizer: Box<dyn BatchSizer>,
         observer: Arc<dyn Observer>,
         monitor: QueueMonitor,
-        random: Random,
+        random: SeededRandom,
     ) -> Self {
         let count = destinations.len();
         let outlet = |Destination { name, store }| Outlet::new(name, store.map(Shelf::new), &intake.limits, count);
@@ -282,12 +280,11 @@ impl<C: Collect> Engine<C> {
         if self.flushes.is_empty() {
             return;
         }
-        if self.is_draining
-            && self
-                .flushes
-                .iter()
-                .any(|flush| now >= flush.deadline && self.pending_until(flush.target) > 0)
-        {
+        let is_over = |flush: &Flush| {
+            let is_left = self.pending_until(flush.target) > 0 || self.outlets.iter().any(Outlet::is_replaying);
+            now >= flush.deadline && is_left
+        };
+        if self.is_draining && self.flushes.iter().any(is_over) {
             self.give_up_everything();
         }
         if self.is_draining && self.flushes.iter().all(|flush| self.is_through(now, flush)) {
@@ -318,8 +315,8 @@ impl<C: Collect> Engine<C> {
     }
 
     fn is_through(&self, now: Instant, flush: &Flush) -> bool {
-        // What comes from the store is not waited for, but at the end it is not torn off either.
-        let is_replaying = !self.is_last_moment(now) && self.outlets.iter().any(Outlet::is_replaying);
+        // What comes from the store is not waited for by a flush, but at the end it is not torn off either.
+        let is_replaying = self.is_draining && self.outlets.iter().any(Outlet::is_replaying);
         let is_done = self.pending_until(flush.target) == 0 && !self.is_fed && !is_replaying;
         is_done || now >= flush.deadline
     }

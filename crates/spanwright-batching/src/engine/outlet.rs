@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use spanwright_core::EncodedBatch;
+use spanwright_core::{Backoff, EncodedBatch, SeededRandom};
 
 use super::FAR;
-use super::backoff::{Backoff, Random};
 use super::shelf::{Claim, Shelf};
 use crate::config::Limits;
 use crate::intake::{Bound, Epoch, OutletBooks};
@@ -148,7 +147,8 @@ impl<R> Outlet<R> {
             parked_items: 0,
             parked_bytes: 0,
             reach: Reach::Up,
-            backoff: Backoff::new(limits.retry_backoff, limits.max_retry_backoff),
+            // Checked with the other settings.
+            backoff: Backoff::new(limits.retry_backoff, limits.max_retry_backoff).unwrap_or_default(),
             turn: 0,
             max_in_flight: limits.max_concurrent_exports,
             max_held_bytes,
@@ -277,7 +277,7 @@ impl<R> Outlet<R> {
     }
 
     /// Its service cannot be used for now, and may say how long. That is our own pause, and no wish of the server's.
-    pub(super) fn unavailable(&mut self, now: Instant, pause: Option<Duration>, random: &mut Random) -> bool {
+    pub(super) fn unavailable(&mut self, now: Instant, pause: Option<Duration>, random: &mut SeededRandom) -> bool {
         let is_news = self.failed(now, now, pause, random);
         if let Reach::Down { throttled_until, .. } = &mut self.reach {
             *throttled_until = now;
@@ -291,7 +291,7 @@ impl<R> Outlet<R> {
         now: Instant,
         sent: Instant,
         server_delay: Option<Duration>,
-        random: &mut Random,
+        random: &mut SeededRandom,
     ) -> bool {
         let server_delay = server_delay.map(|delay| delay.min(FAR));
         let server_until = now + server_delay.unwrap_or_default();
@@ -310,7 +310,7 @@ impl<R> Outlet<R> {
             Reach::Down { since, .. } => Some(*since),
             Reach::Up => None,
         };
-        let next_attempt = now + self.backoff.next_pause(server_delay, random);
+        let next_attempt = now + self.backoff.next_delay(server_delay, random);
         self.reach = Reach::Down {
             since: since.unwrap_or(now),
             failed_at: now,

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::config::BreakerConfig;
-use crate::random::Random;
 use crate::window::Window;
+use spanwright_core::Random;
 
 /// Whether calls go through.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -193,7 +193,11 @@ impl Engine {
 
     fn open(&mut self, now: Instant, server_delay: Option<Duration>, random: &mut impl Random) {
         let is_hurried = self.hurried_until.is_some_and(|until| now < until);
-        let doubled = if is_hurried { 1 } else { 2_u32.saturating_pow(self.openings) };
+        let doubled = if is_hurried {
+            1
+        } else {
+            2_u32.saturating_pow(self.openings)
+        };
         let bound = self.config.open.saturating_mul(doubled).min(self.config.longest_open);
         // Half of it for sure, so that a breaker that opens again stays open longer, and half by chance.
         let pause = bound.mul_f64(0.5 + 0.5 * random.unit());

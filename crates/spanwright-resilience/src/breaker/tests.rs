@@ -45,7 +45,10 @@ fn who_waits_gets_probes_without_the_long_pauses_unless_the_server_asked_for_the
     assert!(breaker.try_acquire().unwrap_err() <= SECOND, "as the first time");
     clock.advance(20 * SECOND);
     fail(&breaker);
-    assert!(breaker.try_acquire().unwrap_err() > 10 * SECOND, "nobody waits any more");
+    assert!(
+        breaker.try_acquire().unwrap_err() > 10 * SECOND,
+        "nobody waits any more"
+    );
 
     breaker.hurry(SECOND);
     let probe = breaker.try_acquire().expect("it is hurried");

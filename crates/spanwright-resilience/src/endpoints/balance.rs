@@ -13,7 +13,8 @@ use spanwright_core::{BoxExporter, BuildError, EncodedBatch, ErrorKind, ExportEr
 use tower_service::Service;
 
 use super::set::{Export, Set};
-use crate::random::{Random, ThreadRandom};
+use crate::random::ThreadRandom;
+use spanwright_core::Random;
 
 /// Spreads requests over several exporters: of two that are drawn by chance, the one with fewer requests under way gets the next.
 ///

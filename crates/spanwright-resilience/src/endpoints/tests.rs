@@ -8,7 +8,7 @@ use spanwright_core::{BoxExporter, EncodedBatch, ErrorKind, ExportError, Priorit
 use tower_service::Service;
 
 use super::{Balance, Failover, TraceHash};
-use crate::random::SeededRandom;
+use spanwright_core::SeededRandom;
 
 /// What a receiver is just now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use spanwright_core::{Clock, ManualClock};
 
 use super::{AdaptiveConcurrency, Aimd, FixedLimit, Gradient, Limit, LimitOutcome, LimitSample};
-use crate::random::{Random, SeededRandom};
+use spanwright_core::{Random, SeededRandom};
 
 const SEEDS: u64 = 20;
 

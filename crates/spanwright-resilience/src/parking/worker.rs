@@ -7,14 +7,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use spanwright_core::{BuildError, Clock, Ledger, LossReason, SystemClock};
+use spanwright_core::{Backoff, BuildError, Clock, Ledger, LossReason, SystemClock};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::lot::{Lot, Parked};
 use crate::breaker::{CallOutcome, CircuitBreaker};
 use crate::random::ThreadRandom;
-use crate::retry::{Backoff, RetryAdvice};
+use crate::retry::RetryAdvice;
 
 /// How batches are sent.
 #[derive(Clone, Debug)]

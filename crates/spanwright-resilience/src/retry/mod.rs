@@ -1,6 +1,5 @@
 //! When to try again: delays that grow, limits of each operation, and a budget of all of them.
 
-mod backoff;
 mod budget;
 mod layer;
 mod policy;
@@ -9,7 +8,6 @@ mod stats;
 mod strategy;
 
 pub use self::{
-    backoff::{Backoff, Jitter},
     budget::RetryBudget,
     layer::RetryLayer,
     policy::{Attempts, GiveUp, RetryAdvice, RetryDecision, RetryLimits},

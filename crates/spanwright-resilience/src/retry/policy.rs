@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use spanwright_core::{ErrorKind, ExportError};
+use spanwright_core::{Backoff, ErrorKind, ExportError, Random};
 
-use super::backoff::Backoff;
 use super::budget::RetryBudget;
-use crate::random::Random;
 
 /// What an error says of trying again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,7 +145,7 @@ mod tests {
     use spanwright_core::{Clock, ManualClock};
 
     use super::*;
-    use crate::random::SeededRandom;
+    use spanwright_core::SeededRandom;
 
     const RETRY: RetryAdvice = RetryAdvice::Retry { server_delay: None };
 

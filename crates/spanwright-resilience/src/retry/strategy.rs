@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use spanwright_core::{BuildError, Clock, SystemClock};
+use spanwright_core::{Backoff, BuildError, Clock, SystemClock};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::backoff::Backoff;
 use super::budget::RetryBudget;
 use super::policy::{Attempts, GiveUp, RetryAdvice, RetryDecision, RetryLimits};
 use super::stats::{RetryStats, Tally};

@@ -87,7 +87,11 @@ impl Scene {
     }
 
     fn p95(&mut self) -> Duration {
-        assert!(self.live.iter().map(|(items, _)| items).sum::<u64>() < 2_000, "{:?}", self.live);
+        assert!(
+            self.live.iter().map(|(items, _)| items).sum::<u64>() < 2_000,
+            "{:?}",
+            self.live
+        );
         let mut delays = std::mem::take(&mut self.delays);
         delays.sort_unstable();
         delays[delays.len() * 95 / 100]
@@ -118,7 +122,12 @@ fn thirty_seconds_at_two_thousand_a_second_stay_in_memory_and_none_is_lost() {
 #[test]
 fn ten_minutes_at_five_thousand_a_second_go_through_the_disk_while_live_ones_hardly_wait() {
     let spool = shelf::spool().with_segment_bytes(8 << 20).with_max_bytes(1 << 30);
-    let (rig, disk) = shelf::rig_on(&Default::default(), spool, &prompt().with_max_queue_bytes(2 << 20), false);
+    let (rig, disk) = shelf::rig_on(
+        &Default::default(),
+        spool,
+        &prompt().with_max_queue_bytes(2 << 20),
+        false,
+    );
     let mut scene = Scene::new(rig, Some(disk));
     (0..3_000).for_each(|_| scene.tick(50, LIVE));
     let before = scene.p95();
@@ -127,7 +136,11 @@ fn ten_minutes_at_five_thousand_a_second_go_through_the_disk_while_live_ones_har
     (0..60_000).for_each(|_| scene.tick(50, PAST));
     let snapshot = scene.rig.check();
     assert_eq!(snapshot.ledger(0).lost.total(), 0);
-    assert!(snapshot.outlets[0].spooled_items > 2_500_000, "{:?}", snapshot.outlets[0]);
+    assert!(
+        snapshot.outlets[0].spooled_items > 2_500_000,
+        "{:?}",
+        snapshot.outlets[0]
+    );
 
     scene.is_away = false;
     let back = scene.rig.now;

@@ -134,7 +134,9 @@ impl Drop for Taken {
 }
 
 pub(super) fn spool() -> SpoolConfig {
-    SpoolConfig::new("/spool").with_segment_bytes(4 << 10).with_max_bytes(1 << 20)
+    SpoolConfig::new("/spool")
+        .with_segment_bytes(4 << 10)
+        .with_max_bytes(1 << 20)
 }
 
 fn rig(config: &BatchConfig, is_ahead: bool) -> (Rig, Disk) {
@@ -170,7 +172,10 @@ fn an_outage_longer_than_the_memory_loses_nothing_and_the_oldest_go_to_disk() {
     assert_eq!((ledger.ended, ledger.pending, ledger.lost.total()), (4_000, 4_000, 0));
     let outlet = &snapshot.outlets[0];
     assert!(outlet.spooled_items > 3_500, "{outlet:?}");
-    assert_eq!(outlet.spooled_items, disk.pending() - disk.with(|log, now| log.stats(now).claimed_items));
+    assert_eq!(
+        outlet.spooled_items,
+        disk.pending() - disk.with(|log, now| log.stats(now).claimed_items)
+    );
 
     // It is back: everything arrives, what is on disk too.
     for _ in 0..200 {
@@ -254,7 +259,11 @@ fn a_shutdown_waits_for_a_slow_receiver_and_puts_away_what_is_left_before_its_ti
     rig.poll();
     assert!(rig.is_stopped);
     let delivery = &rig.report().destinations[0];
-    assert_eq!((delivery.exported, delivery.spooled), (10, 35), "what was under way is on disk, too");
+    assert_eq!(
+        (delivery.exported, delivery.spooled),
+        (10, 35),
+        "what was under way is on disk, too"
+    );
     assert_eq!(disk.pending(), 35);
 }
 
@@ -290,7 +299,11 @@ fn written_ahead_everything_is_on_disk_before_it_is_sent_and_is_forgotten_when_i
     assert_eq!((disk.pending(), rig.check().ledger(0).pending), (10, 10));
     rig.answer(0, Err(unavailable()));
     let snapshot = rig.check();
-    assert_eq!((snapshot.outlets[0].parked_items, snapshot.outlets[0].spooled_items), (10, 0), "it is in memory as well");
+    assert_eq!(
+        (snapshot.outlets[0].parked_items, snapshot.outlets[0].spooled_items),
+        (10, 0),
+        "it is in memory as well"
+    );
 
     let (rig, _) = rig_on(&after_kill, spool(), &config(), true);
     assert_eq!(rig.check().ledger(0).recovered, 20);
@@ -341,6 +354,33 @@ fn a_shutdown_waits_for_what_it_took_from_the_disk_and_does_not_forget_parts_of_
 }
 
 #[test]
+fn a_part_of_a_request_of_the_disk_for_which_that_has_no_room_any_more_is_lost_by_name() {
+    let fs = MemoryFs::new();
+    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
+    rig.end(10, NORMAL);
+    rig.poll();
+    rig.answer(0, Err(unavailable()));
+    rig.shutdown(SECOND);
+    rig.poll();
+    drop((rig, disk));
+    let fs = fs.fork();
+    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
+    rig.poll();
+    let rest = EncodedBatch::new([Bytes::from_static(b"rest")], 4, Priority::Normal);
+    rig.answer(0, Err(unavailable().with_rest(Receipt::accepted(), rest)));
+    fs.set_read_only();
+    rig.shutdown(SECOND);
+    rig.poll();
+    assert!(!rig.is_stopped, "the receiver may come back");
+    rig.advance(SECOND);
+    rig.poll();
+    assert!(rig.is_stopped);
+    let ledger = rig.check().ledger(0);
+    assert_eq!((ledger.exported, ledger.lost[LossReason::ShutdownTimeout]), (6, 4));
+    assert_eq!((ledger.pending, disk.pending()), (0, 0));
+}
+
+#[test]
 fn what_is_down_is_asked_with_the_oldest() {
     let fs = MemoryFs::new();
     let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
@@ -368,7 +408,12 @@ enum Trouble {
 }
 
 fn trouble() -> impl Strategy<Value = Option<Trouble>> {
-    let operation = prop::sample::select(vec![Operation::Append, Operation::Create, Operation::Read, Operation::Sync]);
+    let operation = prop::sample::select(vec![
+        Operation::Append,
+        Operation::Create,
+        Operation::Read,
+        Operation::Sync,
+    ]);
     prop_oneof![
         12 => Just(None),
         1 => Just(Some(Trouble::Full)),

@@ -88,7 +88,7 @@ impl Rig {
             sizer,
             observer,
             monitor,
-            Random::seeded(1),
+            SeededRandom::new(1),
         );
         let now = spanwright_core::ManualClock::new();
         let now = spanwright_core::Clock::now(&now);
@@ -635,7 +635,11 @@ fn fault(kind: u8, items: u64) -> (Result<Receipt, ExportError>, u64) {
         9 | 10 if items > 1 => {
             let (settled, left) = (items / 2, items - items / 2);
             let rest = EncodedBatch::new([Bytes::from_static(b"rest")], left as usize, Priority::Normal);
-            let kind = if kind % 12 == 9 { ErrorKind::Retryable } else { ErrorKind::TooLarge };
+            let kind = if kind % 12 == 9 {
+                ErrorKind::Retryable
+            } else {
+                ErrorKind::TooLarge
+            };
             let error = ExportError::new(kind, "parts", "").with_rest(Receipt::partial(settled / 3, ""), rest);
             (Err(error), settled - settled / 3)
         }

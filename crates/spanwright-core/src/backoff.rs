@@ -8,9 +8,7 @@
 
 use std::time::Duration;
 
-use spanwright_core::BuildError;
-
-use crate::random::Random;
+use crate::{BuildError, Random};
 
 /// Delays that grow with every failure, up to a cap, spread by chance.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,7 +104,7 @@ impl Default for Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::SeededRandom;
+    use crate::SeededRandom;
 
     fn delays(backoff: Backoff, seed: u64, count: usize) -> Vec<Duration> {
         let (mut backoff, mut random) = (backoff, SeededRandom::new(seed));
