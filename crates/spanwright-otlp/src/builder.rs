@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::compression::Compressor;
 use crate::config::{Secrets, presentable};
 use crate::defaults::{MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, TIMEOUT};
 use crate::delivery::{Delivery, Wire};
-use crate::transport::Connector;
+use crate::transport::{Connector, Dial, Names};
 use crate::{Compression, CompressionAnalyzer, Endpoint, OtlpConfig, Pem, Protocol};
 
 /// Builds a [`GrpcExporter`](crate::GrpcExporter) or an [`HttpExporter`](crate::HttpExporter).
@@ -41,6 +42,7 @@ use crate::{Compression, CompressionAnalyzer, Endpoint, OtlpConfig, Pem, Protoco
 #[must_use = "a builder does nothing until `build`"]
 pub struct ExporterBuilder<T> {
     config: OtlpConfig,
+    address: Option<SocketAddr>,
     user_agent: Option<String>,
     max_request_bytes: usize,
     max_response_bytes: usize,
@@ -54,6 +56,7 @@ impl<T> ExporterBuilder<T> {
     pub(crate) fn new() -> Self {
         Self {
             config: OtlpConfig::default(),
+            address: None,
             user_agent: None,
             max_request_bytes: MAX_REQUEST_BYTES,
             max_response_bytes: MAX_RESPONSE_BYTES,
@@ -82,6 +85,14 @@ impl<T> ExporterBuilder<T> {
     /// [`with_endpoint`](Self::with_endpoint). `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
     pub fn with_traces_endpoint(mut self, url: impl Into<String>) -> Self {
         self.config.endpoint = Some(Endpoint::Traces(url.into()));
+        self
+    }
+
+    /// The address to connect to, whatever the endpoint's name resolves to; what TLS asks the certificate for, and what requests say
+    /// that they are for, stays the endpoint. For one of several receivers behind a name. Default: the endpoint's name is resolved for
+    /// each connection. Any port but 0.
+    pub fn with_address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
         self
     }
 
@@ -173,11 +184,18 @@ impl<T> ExporterBuilder<T> {
         let Self { config, .. } = &self;
         let uri = Endpoint::resolve(config.endpoint.as_ref(), protocol, config.insecure)?;
         let timeout = config.timeout.unwrap_or(TIMEOUT);
+        if let Some(address) = self.address.filter(|address| address.port() == 0) {
+            return Err(BuildError::new(
+                "address",
+                address,
+                "an address with a port from 1 to 65535",
+            ));
+        }
         BuildError::check_range("timeout", timeout, Duration::from_millis(1)..=Duration::from_secs(3600))?;
         BuildError::check_range("max_request_bytes", self.max_request_bytes, 1..=u32::MAX as usize)?;
         BuildError::check_range("max_response_bytes", self.max_response_bytes, 1..=64 << 20)?;
         let settings = WireSettings {
-            connector: Connector::new(uri.clone(), config, alpn)?,
+            connector: Connector::new(uri.clone(), Dial::new(Names::system(), self.address), config, alpn)?,
             headers: config.headers.to_map()?,
             user_agent: user_agent(self.user_agent.as_deref())?,
             secrets: config.headers.secrets(),
@@ -232,6 +250,7 @@ impl<T> Clone for ExporterBuilder<T> {
     fn clone(&self) -> Self {
         Self {
             config: self.config.clone(),
+            address: self.address,
             user_agent: self.user_agent.clone(),
             max_request_bytes: self.max_request_bytes,
             max_response_bytes: self.max_response_bytes,
@@ -247,6 +266,7 @@ impl<T> fmt::Debug for ExporterBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExporterBuilder")
             .field("config", &self.config)
+            .field("address", &self.address)
             .field("user_agent", &self.user_agent)
             .field("max_request_bytes", &self.max_request_bytes)
             .field("max_response_bytes", &self.max_response_bytes)

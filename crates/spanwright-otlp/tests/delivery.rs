@@ -81,6 +81,31 @@ async fn requests_look_as_the_protocol_wants_them() {
 }
 
 #[tokio::test]
+async fn an_address_is_connected_to_whatever_the_name_is() {
+    let receiver = Receiver::spawn().unwrap();
+    for (protocol, address) in [
+        (Protocol::Grpc, receiver.grpc_address()),
+        (Protocol::HttpProtobuf, receiver.http_address()),
+    ] {
+        for host in ["no-such-host.invalid:4317", "192.0.2.1:4317"] {
+            let settings = Settings {
+                address: Some(address),
+                ..Settings::default()
+            };
+            let mut exporter = Exporter::build(protocol, format!("http://{host}"), settings).unwrap();
+            exporter.export(&batch(1)).await.unwrap();
+        }
+    }
+    assert_eq!(receiver.accepted_spans(), 4);
+    let hosts: Vec<_> = receiver
+        .requests()
+        .iter()
+        .filter_map(|it| it.header("host").map(str::to_owned))
+        .collect();
+    assert!(hosts.contains(&"no-such-host.invalid:4317".to_owned()), "{hosts:?}");
+}
+
+#[tokio::test]
 async fn one_connection_serves_one_request_after_the_other() {
     for protocol in PROTOCOLS {
         let receiver = Receiver::spawn().unwrap();

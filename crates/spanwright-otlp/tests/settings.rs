@@ -33,6 +33,14 @@ fn a_wrong_argument_is_named_with_its_value_and_what_is_accepted() {
         });
         assert_eq!(error, "`max_request_bytes` cannot be `0`; accepted: 1 to 4294967295");
         let error = build(Settings {
+            address: Some(([10, 0, 0, 1], 0).into()),
+            ..Settings::default()
+        });
+        assert_eq!(
+            error,
+            "`address` cannot be `10.0.0.1:0`; accepted: an address with a port from 1 to 65535"
+        );
+        let error = build(Settings {
             max_response_bytes: Some(usize::MAX),
             ..Settings::default()
         });

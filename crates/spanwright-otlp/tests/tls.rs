@@ -48,6 +48,30 @@ async fn a_name_in_the_certificate_is_checked_as_well_as_an_address() {
 }
 
 #[tokio::test]
+async fn an_address_is_connected_to_and_the_certificate_is_that_of_the_name() {
+    let certificates = TestCertificates::generate().unwrap();
+    let receiver = Receiver::builder().with_tls(&certificates).spawn().unwrap();
+    let to = |protocol, host: &str, address| {
+        let mut settings = trusting(&certificates);
+        settings.address = Some(address);
+        Exporter::build(protocol, format!("https://{host}:1"), settings).unwrap()
+    };
+    for (protocol, address) in [
+        (Protocol::Grpc, receiver.grpc_address()),
+        (Protocol::HttpProtobuf, receiver.http_address()),
+    ] {
+        to(protocol, "localhost", address).export(&batch(1)).await.unwrap();
+        let mut another = to(protocol, "collector.test", address);
+        let error = another.export(&batch(1)).await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Connect,
+            "the name is not in the certificate: {error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_receiver_of_another_authority_is_not_talked_to() {
     let certificates = TestCertificates::generate().unwrap();
     let receiver = Receiver::builder().with_tls(&certificates).spawn().unwrap();

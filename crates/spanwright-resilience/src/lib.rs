@@ -25,6 +25,7 @@
 //! | leaving alone | [`CircuitBreaker`], [`BreakerConfig`] | [`CircuitBreakerLayer`] |
 //! | as many at once as it takes | [`Limit`]: [`AdaptiveConcurrency`], [`Gradient`], [`Aimd`], [`FixedLimit`] | [`ConcurrencyLimitLayer`] |
 //! | several receivers | | [`Failover`], [`Balance`], [`TraceHash`] |
+//! | receivers that come and go | [`Members`], [`ResolveConfig`] | [`Resolved`], [`Discover`], [`Resolve`] |
 //! | the SDK's own pipeline | | [`ResilientExporter`] |
 //!
 //! # What holds
@@ -56,7 +57,10 @@ pub use self::{
         BreakerConfig, BreakerCounts, BreakerService, BreakerState, CallError, CallOutcome, CircuitBreaker,
         CircuitBreakerLayer, Permit,
     },
-    endpoints::{Balance, Failover, TraceHash},
+    endpoints::{
+        Balance, Change, Discover, Failover, MemberChange, Members, Resolve, ResolveConfig, ResolveCounts,
+        ResolveFuture, Resolved, ResolvedWatch, SystemResolver, TraceHash,
+    },
     limit::{
         AdaptiveConcurrency, Aimd, Concurrency, ConcurrencyLimitLayer, FixedLimit, Gradient, Limit, LimitOutcome,
         LimitSample, LimitService, MAX_LIMIT,

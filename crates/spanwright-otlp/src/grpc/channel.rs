@@ -249,6 +249,7 @@ fn grpc_timeout(left: Duration) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::{Dial, Names};
 
     #[test]
     fn the_timeout_in_the_header_is_later_than_ours_and_never_too_long_for_it() {
@@ -308,6 +309,20 @@ mod tests {
         assert_eq!(plain(&Uri::from_static("https://host:4317/")), "http://host:4317/");
     }
 
+    fn wire(uri: &'static str, names: Names) -> GrpcChannel {
+        let (uri, tcp) = (Uri::from_static(uri), Dial::new(names, None));
+        GrpcChannel::new(WireSettings {
+            connector: Connector::new(uri.clone(), tcp, &crate::OtlpConfig::default(), b"h2").unwrap(),
+            uri,
+            headers: HeaderMap::new(),
+            user_agent: HeaderValue::from_static("test"),
+            secrets: Secrets::default(),
+            max_response_bytes: 1 << 20,
+            #[cfg(feature = "http")]
+            clock: std::sync::Arc::new(spanwright_core::SystemClock),
+        })
+    }
+
     #[test]
     fn a_channel_whose_worker_has_ended_is_replaced() {
         let runtime = || {
@@ -316,17 +331,7 @@ mod tests {
                 .build()
                 .unwrap()
         };
-        let uri = Uri::from_static("http://127.0.0.1:1/");
-        let wire = GrpcChannel::new(WireSettings {
-            connector: Connector::new(uri.clone(), &crate::OtlpConfig::default(), b"h2").unwrap(),
-            uri,
-            headers: HeaderMap::new(),
-            user_agent: HeaderValue::from_static("test"),
-            secrets: Secrets::default(),
-            max_response_bytes: 1,
-            #[cfg(feature = "http")]
-            clock: std::sync::Arc::new(spanwright_core::SystemClock),
-        });
+        let wire = wire("http://127.0.0.1:1/", Names::system());
         let connect = || {
             wire.endpoint
                 .connect_with_connector_lazy(Gathering(wire.connector.clone()))
@@ -336,5 +341,10 @@ mod tests {
             wire.channel.client(|| dead).unwrap();
             assert!(wire.ready().await.is_ok());
         });
+    }
+
+    #[tokio::test]
+    async fn each_connection_resolves_the_name_anew() {
+        crate::transport::moving::follows(|names| wire("http://collector.test/", names), |it| it.grpc_address()).await;
     }
 }

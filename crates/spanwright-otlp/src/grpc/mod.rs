@@ -24,7 +24,8 @@ const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Expor
 exporter! {
     /// Delivers batches over gRPC. Clones share the connection, and what they know of the receiver.
     ///
-    /// The connection is made by the first request, kept alive by pings, and made anew by the next request after it broke.
+    /// The connection is made by the first request, kept alive by pings, and made anew by the next request after it broke; each resolves
+    /// the endpoint's name anew.
     /// Requests run side by side on it; how many is for the layer above to limit.
     ///
     /// # Cost

@@ -168,6 +168,7 @@ fn excerpt(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::Dial;
 
     #[test]
     fn an_excerpt_is_one_short_line() {
@@ -185,5 +186,25 @@ mod tests {
             Receipt::partial(0, "the answer could not be read")
         );
         assert_eq!(receipt(false, b"ok"), Receipt::accepted());
+    }
+
+    #[tokio::test]
+    async fn each_connection_resolves_the_name_anew() {
+        let wire = |names| {
+            let (uri, tcp) = (
+                Uri::from_static("http://collector.test/v1/traces"),
+                Dial::new(names, None),
+            );
+            HttpClient::new(WireSettings {
+                connector: Connector::new(uri.clone(), tcp, &crate::OtlpConfig::default(), b"http/1.1").unwrap(),
+                uri,
+                headers: HeaderMap::new(),
+                user_agent: HeaderValue::from_static("test"),
+                secrets: Secrets::default(),
+                max_response_bytes: 1 << 20,
+                clock: Arc::new(spanwright_core::SystemClock),
+            })
+        };
+        crate::transport::moving::follows(wire, |it| it.http_address()).await;
     }
 }

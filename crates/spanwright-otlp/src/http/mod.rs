@@ -11,8 +11,8 @@ use crate::{ExporterBuilder, Protocol};
 exporter! {
     /// Delivers batches over HTTP/1.1. Clones share the pooled connections, and what they know of the receiver.
     ///
-    /// Each request in flight has a connection of its own, kept for the next one. Redirects are not followed: credentials would
-    /// go with them.
+    /// Each request in flight has a connection of its own, kept for the next one; each connection resolves the endpoint's name anew.
+    /// Redirects are not followed: credentials would go with them.
     ///
     /// # Cost
     ///

@@ -9,15 +9,15 @@ use std::task::{Context, Poll};
 
 use http::Uri;
 use http::uri::Scheme;
-use hyper_util::client::legacy::connect::HttpConnector;
 use spanwright_core::BuildError;
 use tower_service::Service;
 
+use super::Dial;
 use crate::OtlpConfig;
-use crate::defaults::{CONNECT_TIMEOUT, TCP_KEEPALIVE, TCP_NODELAY};
+use crate::defaults::CONNECT_TIMEOUT;
 
 type BoxError = Box<dyn Error + Send + Sync>;
-type Tcp = <HttpConnector as Service<Uri>>::Response;
+type Tcp = <Dial as Service<Uri>>::Response;
 
 #[cfg(feature = "tls")]
 type Stream = hyper_rustls::MaybeHttpsStream<Tcp>;
@@ -36,20 +36,14 @@ pub(crate) struct Connector {
 
 #[derive(Clone)]
 enum Kind {
-    Plain(HttpConnector),
+    Plain(Dial),
     #[cfg(feature = "tls")]
-    Tls(hyper_rustls::HttpsConnector<HttpConnector>),
+    Tls(hyper_rustls::HttpsConnector<Dial>),
 }
 
 impl Connector {
-    /// A connector to `target`, with the TLS settings of `config`, that offers the application protocol `alpn`.
-    pub(crate) fn new(target: Uri, config: &OtlpConfig, alpn: &'static [u8]) -> Result<Self, BuildError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(TCP_NODELAY);
-        tcp.set_keepalive(Some(TCP_KEEPALIVE));
-        // Divided among the addresses of the name, so that one that does not answer leaves time for the others.
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    /// A connector to `target` by way of `tcp`, with the TLS settings of `config`, that offers the application protocol `alpn`.
+    pub(crate) fn new(target: Uri, tcp: Dial, config: &OtlpConfig, alpn: &'static [u8]) -> Result<Self, BuildError> {
         let is_https = target.scheme() == Some(&Scheme::HTTPS);
         Ok(Self {
             kind: kind(tcp, is_https, config, alpn)?,
@@ -59,7 +53,7 @@ impl Connector {
 }
 
 #[cfg(feature = "tls")]
-fn kind(tcp: HttpConnector, is_https: bool, config: &OtlpConfig, alpn: &'static [u8]) -> Result<Kind, BuildError> {
+fn kind(tcp: Dial, is_https: bool, config: &OtlpConfig, alpn: &'static [u8]) -> Result<Kind, BuildError> {
     if !is_https {
         return Ok(Kind::Plain(tcp));
     }
@@ -68,7 +62,7 @@ fn kind(tcp: HttpConnector, is_https: bool, config: &OtlpConfig, alpn: &'static 
 }
 
 #[cfg(not(feature = "tls"))]
-fn kind(tcp: HttpConnector, is_https: bool, config: &OtlpConfig, _: &'static [u8]) -> Result<Kind, BuildError> {
+fn kind(tcp: Dial, is_https: bool, config: &OtlpConfig, _: &'static [u8]) -> Result<Kind, BuildError> {
     let settings = [
         ("certificate", &config.certificate),
         ("client_key", &config.client_key),

@@ -47,6 +47,7 @@ pub struct Settings {
     pub user_agent: Option<&'static str>,
     pub observer: Option<Arc<Recorder>>,
     pub clock: Option<Arc<dyn Clock>>,
+    pub address: Option<std::net::SocketAddr>,
 }
 
 impl Settings {
@@ -80,6 +81,9 @@ impl Settings {
         }
         if let Some(clock) = self.clock {
             builder = builder.with_clock(clock);
+        }
+        if let Some(address) = self.address {
+            builder = builder.with_address(address);
         }
         builder
     }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use spanwright_core::{BoxExporter, BuildError, EncodedBatch, ErrorKind, ExportError, Receipt};
 use tower_service::Service;
 
+use super::discover::Discover;
 use super::set::{Export, Set};
 use crate::random::ThreadRandom;
 use spanwright_core::Random;
@@ -33,6 +34,17 @@ impl Balance {
     /// None.
     pub fn new(exporters: impl IntoIterator<Item = (Arc<str>, BoxExporter)>) -> Result<Self, BuildError> {
         Self::with_random(exporters, ThreadRandom)
+    }
+
+    /// Over those that `source` says, as they come and go. One that went gets no more requests; those under way to it are finished.
+    ///
+    /// Until the first is there, it is not ready.
+    pub fn over(source: impl Discover) -> Self {
+        Self {
+            set: Set::over(source),
+            ready: None,
+            random: ThreadRandom,
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use super::set::sooner;
 /// An exporter cannot be used while its `poll_ready` is an error: so give each a [breaker](crate::CircuitBreakerLayer), which says so
 /// while its receiver does not answer, and lets one request through from time to time to see whether it is back. One that is busy
 /// is not passed over: the second is for when the first is away, not for its load.
+///
+/// The exporters stay the same; their order would mean nothing if they were addresses that a name server lists. Where each of them
+/// stands for several receivers that come and go, make each a [`Balance`](crate::Balance) [over](crate::Balance::over) those.
 pub struct Failover {
     exporters: Box<[(Arc<str>, BoxExporter)]>,
     /// The one that is ready, for the next request.

@@ -2,18 +2,24 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use spanwright_core::{BoxExporter, BuildError, EncodedBatch, ExportError, Receipt};
+use spanwright_core::{BoxExporter, BuildError, EncodedBatch, ErrorKind, ExportError, Receipt};
 use tower_service::Service;
+
+use super::discover::{Change, Discover};
 
 pub(super) type Export = Pin<Box<dyn Future<Output = Result<Receipt, ExportError>> + Send>>;
 
 /// The exporters, and which of them have said that they are ready.
 pub(super) struct Set {
     endpoints: Vec<Endpoint>,
+    /// Who says which there are, where that changes.
+    source: Option<Box<dyn Discover>>,
+    /// A connection has failed, and the source was not told yet.
+    connection_failed: Arc<AtomicBool>,
 }
 
 pub(super) struct Endpoint {
@@ -41,7 +47,20 @@ impl Set {
         if endpoints.is_empty() {
             return Err(BuildError::new("endpoints", "none", "at least one"));
         }
-        Ok(Self { endpoints })
+        Ok(Self {
+            endpoints,
+            source: None,
+            connection_failed: Arc::default(),
+        })
+    }
+
+    /// Those that `source` says, whenever.
+    pub(super) fn over(source: impl Discover) -> Self {
+        Self {
+            endpoints: Vec::new(),
+            source: Some(Box::new(source)),
+            connection_failed: Arc::default(),
+        }
     }
 
     pub(super) fn endpoints(&self) -> &[Endpoint] {
@@ -63,12 +82,25 @@ impl Set {
         (0..self.endpoints.len()).filter(|index| self.endpoints[*index].is_ready)
     }
 
-    /// Asks all that are not ready yet.
+    /// Lets those come and go that do, and asks all that are not ready yet.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Others {
         let mut others = Others {
             is_pending: false,
             soonest: None,
         };
+        if let Some(mut source) = self.source.take() {
+            if self.connection_failed.swap(false, Ordering::Relaxed) {
+                source.connection_failed();
+            }
+            while let Poll::Ready(change) = source.poll_change(cx) {
+                self.apply(change);
+            }
+            if self.endpoints.is_empty() {
+                others.soonest = source.absence();
+                others.is_pending = others.soonest.is_none();
+            }
+            self.source = Some(source);
+        }
         for endpoint in &mut self.endpoints {
             // A layer that has given a place already may not be asked for another.
             if endpoint.is_ready {
@@ -89,11 +121,38 @@ impl Set {
         endpoint.is_ready = false;
         let under_way = UnderWay::new(&endpoint.in_flight);
         let export = endpoint.exporter.call(batch);
+        let connection_failed = self.source.is_some().then(|| Arc::clone(&self.connection_failed));
         Box::pin(async move {
             let _under_way = under_way;
-            export.await
+            let result = export.await;
+            if let (Err(error), Some(failed)) = (&result, connection_failed)
+                && is_of_the_connection(error)
+            {
+                // Relaxed: it says that something is to be asked again, and nothing else is read by it.
+                failed.store(true, Ordering::Relaxed);
+            }
+            result
         })
     }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Insert(name, exporter) => {
+                let endpoint = Endpoint::new((name, exporter));
+                match self.endpoints.iter_mut().find(|known| known.name == endpoint.name) {
+                    Some(known) => *known = endpoint,
+                    None => self.endpoints.push(endpoint),
+                }
+            }
+            // What is under way has all that it needs.
+            Change::Remove(name) => self.endpoints.retain(|known| known.name != name),
+        }
+    }
+}
+
+/// Whether an address may stand for nobody any more: no connection could be made, or it broke.
+fn is_of_the_connection(error: &ExportError) -> bool {
+    error.kind() == ErrorKind::Connect || (error.kind() == ErrorKind::Retryable && error.error_type() == "transport")
 }
 
 impl Endpoint {

@@ -12,7 +12,7 @@ use spanwright_core::SeededRandom;
 
 /// What a receiver is just now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Is {
+pub(super) enum Is {
     Away(u64),
     Busy,
     There,
@@ -28,13 +28,13 @@ struct Stage {
 }
 
 #[derive(Clone, Default)]
-struct Scene {
+pub(super) struct Scene {
     states: Arc<Mutex<BTreeMap<&'static str, Is>>>,
     calls: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Scene {
-    fn exporter(&self, name: &'static str) -> (Arc<str>, BoxExporter) {
+    pub(super) fn exporter(&self, name: &'static str) -> (Arc<str>, BoxExporter) {
         self.set(name, Is::There);
         let stage = Stage {
             name,
@@ -45,11 +45,11 @@ impl Scene {
         (name.into(), BoxExporter::new(stage))
     }
 
-    fn set(&self, name: &'static str, is: Is) {
+    pub(super) fn set(&self, name: &'static str, is: Is) {
         self.states.lock().expect("no panic").insert(name, is);
     }
 
-    fn calls(&self) -> Vec<&'static str> {
+    pub(super) fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.calls.lock().expect("no panic"))
     }
 }
@@ -86,11 +86,11 @@ fn batch() -> EncodedBatch {
     EncodedBatch::new([Bytes::from_static(b"x")], 1, Priority::Normal)
 }
 
-fn poll<S: Service<EncodedBatch>>(service: &mut S) -> Poll<Result<(), S::Error>> {
+pub(super) fn poll<S: Service<EncodedBatch>>(service: &mut S) -> Poll<Result<(), S::Error>> {
     service.poll_ready(&mut Context::from_waker(Waker::noop()))
 }
 
-fn send<S: Service<EncodedBatch, Error = ExportError>>(service: &mut S) -> S::Future {
+pub(super) fn send<S: Service<EncodedBatch, Error = ExportError>>(service: &mut S) -> S::Future {
     assert!(matches!(poll(service), Poll::Ready(Ok(()))));
     service.call(batch())
 }
@@ -165,7 +165,11 @@ fn two_choices_keep_the_load_even_and_pass_over_who_is_away() {
 }
 
 /// One part for each byte: the byte is the first of its trace id.
-fn split(batch: &EncodedBatch, parts: usize, part_of: &mut dyn FnMut([u8; 16]) -> usize) -> Option<Vec<EncodedBatch>> {
+pub(super) fn split(
+    batch: &EncodedBatch,
+    parts: usize,
+    part_of: &mut dyn FnMut([u8; 16]) -> usize,
+) -> Option<Vec<EncodedBatch>> {
     let mut bytes = vec![Vec::new(); parts];
     for byte in batch.to_bytes() {
         let mut trace_id = [0; 16];
@@ -179,7 +183,7 @@ fn split(batch: &EncodedBatch, parts: usize, part_of: &mut dyn FnMut([u8; 16]) -
     Some(bytes.into_iter().map(part).collect())
 }
 
-fn traces() -> EncodedBatch {
+pub(super) fn traces() -> EncodedBatch {
     let traces: Vec<_> = (0..=255).collect();
     EncodedBatch::new([Bytes::from(traces)], 256, Priority::Normal)
 }

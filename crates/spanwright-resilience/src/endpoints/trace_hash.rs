@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use spanwright_core::{BoxExporter, BuildError, EncodedBatch, ErrorKind, ExportError, Receipt};
 use tower_service::Service;
 
+use super::discover::Discover;
 use super::rendezvous::{choose, seed};
 use super::set::{Export, Set};
 use super::settle::settle;
@@ -70,6 +71,20 @@ impl TraceHash {
             split: Box::new(split),
             set,
         })
+    }
+
+    /// Over those that `source` says, as they come and go. With one that comes or goes, only its share of the traces moves; one that went
+    /// gets no more requests, and those under way to it are finished.
+    ///
+    /// Until the first is there, it is not ready.
+    pub fn over<S>(source: impl Discover, split: S) -> Self
+    where
+        S: Fn(&EncodedBatch, usize, &mut dyn FnMut([u8; 16]) -> usize) -> Option<Vec<EncodedBatch>> + Send + 'static,
+    {
+        Self {
+            split: Box::new(split),
+            set: Set::over(source),
+        }
     }
 
     /// How many requests, or parts of such, are under way to each.
