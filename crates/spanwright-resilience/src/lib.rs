@@ -49,6 +49,7 @@ mod parking;
 mod random;
 mod receipts;
 mod retry;
+mod sync;
 mod window;
 
 #[doc(inline)]

@@ -16,15 +16,16 @@ mod config;
 mod engine;
 mod error;
 mod layer;
+#[cfg(all(test, spanwright_loom))]
+mod model;
 mod service;
-#[cfg(test)]
+#[cfg(all(test, not(spanwright_loom)))]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use spanwright_core::{BuildError, Clock, SystemClock};
 
 pub use self::config::BreakerConfig;
@@ -34,6 +35,7 @@ pub use self::error::CallError;
 pub use self::layer::CircuitBreakerLayer;
 pub use self::service::BreakerService;
 use crate::random::ThreadRandom;
+use crate::sync::Mutex;
 
 /// Lets calls through while the other side is there, one to see whether it is back, and none between.
 ///

@@ -1,3 +1,5 @@
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use spanwright_core::ManualClock;
@@ -139,6 +141,41 @@ fn one_probe_is_under_way_and_a_cancelled_one_gives_its_place_back() {
     let probe = breaker.try_acquire().expect("an answer that says nothing is none");
     probe.record(CallOutcome::Success { elapsed: SECOND });
     assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn of_sixty_four_callers_at_the_same_moment_one_is_the_probe() {
+    const CALLERS: usize = 64;
+    const ROUNDS: usize = 50;
+    let (breaker, clock) = breaker();
+    open(&breaker);
+    let barrier = Barrier::new(CALLERS);
+    let probes = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for index in 0..CALLERS {
+            let (breaker, clock, barrier, probes) = (&breaker, &clock, &barrier, &probes);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    if index == 0 {
+                        wait_out(breaker, clock);
+                    }
+                    barrier.wait();
+                    let permit = breaker.try_acquire();
+                    probes.fetch_add(permit.is_ok().into(), Ordering::SeqCst);
+                    barrier.wait();
+                    assert_eq!(probes.load(Ordering::SeqCst), round + 1, "one in each round");
+                    // It fails, or is given up: either way the next round has one.
+                    if let Ok(permit) = permit
+                        && round % 2 == 0
+                    {
+                        permit.record(CallOutcome::Unavailable { server_delay: None });
+                    }
+                    barrier.wait();
+                }
+            });
+        }
+    });
+    assert_eq!(breaker.counts().opened, 1 + ROUNDS as u64 / 2);
 }
 
 #[test]
