@@ -16,10 +16,12 @@ use crate::{EncodedBatch, ExportError};
 ///
 /// # Contract
 ///
-/// - `poll_ready` says whether a request may be started; a layer that is out of permits, or a breaker that is open, answers
-///   `Pending` and wakes later. An error from it is of the exporter, not of any batch.
+/// - `poll_ready` says whether a request may be started; a layer that is out of permits answers `Pending` and wakes later. An error from it
+///   is of the exporter, not of any batch: it cannot be used for now (a breaker is open), and
+///   [`retry_after`](ExportError::retry_after) says for how long.
 /// - The future of `call` ends with what became of the batch. `Ok` means that the receiver answered and took all but
-///   [`Receipt::rejected`] items. `Err` means that it took none, as far as can be known; [`ExportError::kind`] says what to do.
+///   [`Receipt::rejected`] items. `Err` means that it took none, as far as can be known, but for what the error says to be
+///   settled ([`ExportError::rest`]); [`ExportError::kind`] says what to do.
 /// - Dropping the future cancels the request. The batch may have arrived all the same: delivery is at least once.
 pub trait Exporter:
     Service<EncodedBatch, Response = Receipt, Error = ExportError, Future: Send + 'static> + Send + 'static

@@ -10,6 +10,7 @@ use spanwright_otlp::SpanEncoder;
 use spanwright_sampling::{ConfiguredSampler, TailSampler};
 use spanwright_spool::SpoolConfig;
 
+#[cfg(any(feature = "grpc", feature = "http"))]
 use crate::endpoints::Endpoints;
 use crate::idle::idle_processor;
 use crate::notice;
@@ -189,8 +190,8 @@ impl PipelineBuilder {
         let env = self.env.take().unwrap_or_else(Env::process);
         let settings = Settings::from_env(&env);
         let batch_config = self.batch_config(&env);
-        let (endpoints, exporters) = self.exporters(&settings, &env, batch_config.max_concurrent_exports())?;
-        let state = match exporters.is_empty() {
+        let destinations = self.exporters(&settings, &env, batch_config.max_concurrent_exports())?;
+        let state = match destinations.exporters.is_empty() {
             _ if settings.is_disabled => State::Disabled,
             false => State::Exporting,
             true => State::Idle,
@@ -222,7 +223,7 @@ impl PipelineBuilder {
                 if let Some(tail) = self.tail {
                     processor = processor.with_tail(Arc::new(tail));
                 }
-                for (name, exporter) in exporters {
+                for (name, exporter) in destinations.exporters {
                     let exporter = OwnThread(exporter);
                     processor = match spools.open(&name)? {
                         Some(spool) => processor.with_stored_exporter(name, exporter, Arc::new(spool)),
@@ -244,7 +245,8 @@ impl PipelineBuilder {
         };
         Ok(Pipeline::new(Inner {
             processor,
-            endpoints,
+            #[cfg(any(feature = "grpc", feature = "http"))]
+            endpoints: destinations.endpoints,
             spools,
             provider,
             resource,
@@ -287,21 +289,17 @@ impl PipelineBuilder {
     }
 
     /// Every destination. None is an error, unless the environment wants it so.
-    fn exporters(
-        &mut self,
-        settings: &Settings,
-        env: &Env,
-        max_concurrent: usize,
-    ) -> Result<(Endpoints, Exporters), BuildError> {
-        let (mut endpoints, mut exporters) = (Endpoints::default(), Exporters::new());
+    fn exporters(&mut self, settings: &Settings, env: &Env, max_concurrent: usize) -> Result<Destinations, BuildError> {
+        let mut destinations = Destinations::default();
         #[cfg(any(feature = "grpc", feature = "http"))]
         if self.otlp.is_wanted && settings.exports_otlp && !settings.is_disabled {
-            let (of_otlp, exporter) = self.otlp.exporter(env, self.observer.as_ref(), max_concurrent)?;
-            endpoints = of_otlp;
-            exporters.push((Arc::from(OTLP), exporter));
+            let (endpoints, exporter) = self.otlp.exporter(env, self.observer.as_ref(), max_concurrent)?;
+            destinations.endpoints = endpoints;
+            destinations.exporters.push((Arc::from(OTLP), exporter));
         }
         #[cfg(not(any(feature = "grpc", feature = "http")))]
-        let _ = (env, max_concurrent, &mut endpoints);
+        let _ = (env, max_concurrent);
+        let exporters = &mut destinations.exporters;
         exporters.append(&mut self.exporters);
 
         for (index, (name, _)) in exporters.iter().enumerate() {
@@ -316,12 +314,21 @@ impl PipelineBuilder {
             let accepted = "one or more: `with_exporter`, or the OTLP exporter of feature `grpc` or `http`";
             return Err(BuildError::new("exporter", "none", accepted));
         }
-        Ok((endpoints, exporters))
+        Ok(destinations)
     }
 }
 
 /// By their names.
 type Exporters = Vec<(Arc<str>, BoxExporter)>;
+
+/// Where spans go.
+#[derive(Default)]
+struct Destinations {
+    exporters: Exporters,
+    /// Of the OTLP exporter.
+    #[cfg(any(feature = "grpc", feature = "http"))]
+    endpoints: Endpoints,
+}
 
 impl fmt::Debug for PipelineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

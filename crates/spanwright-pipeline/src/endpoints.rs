@@ -9,14 +9,16 @@
 //! The breaker and the limit are in front of each endpoint and not of all of them: what they learn is of that endpoint.
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use spanwright_core::{BoxExporter, BuildError, Exporter};
 use spanwright_otlp::split_by_trace;
 use spanwright_resilience::{
     AdaptiveConcurrency, Aimd, Balance, BreakerConfig, BreakerCounts, BreakerState, CircuitBreaker,
-    CircuitBreakerLayer, Concurrency, ConcurrencyLimitLayer, Failover, FixedLimit, Gradient, TraceHash,
+    CircuitBreakerLayer, Concurrency, ConcurrencyLimitLayer, Failover, FixedLimit, Gradient, Resolved, ResolvedWatch,
+    TraceHash,
 };
 use tower_layer::Layer as _;
 
@@ -56,6 +58,8 @@ pub enum ConcurrencyLimit {
 pub struct EndpointStats {
     /// Its URL.
     pub endpoint: Arc<str>,
+    /// Its address, where that was found by resolving the URL's name.
+    pub address: Option<SocketAddr>,
     /// Whether its breaker lets requests through.
     pub breaker: BreakerState,
     /// What the breaker has done so far.
@@ -77,13 +81,17 @@ pub(crate) struct EndpointSettings {
 /// What a pipeline knows of its endpoints.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Endpoints {
-    endpoints: Vec<Endpoint>,
+    /// All that there ever were, where they come and go.
+    endpoints: Arc<Mutex<Vec<Endpoint>>>,
+    /// Which of them there are.
+    watch: Option<ResolvedWatch>,
 }
 
 /// One of them.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     url: Arc<str>,
+    address: Option<SocketAddr>,
     breaker: CircuitBreaker,
     concurrency: Concurrency,
 }
@@ -96,11 +104,13 @@ impl EndpointSettings {
     pub(crate) fn stack(
         &self,
         url: &str,
+        address: Option<SocketAddr>,
         exporter: impl Exporter,
         max_concurrent: usize,
     ) -> Result<(Endpoint, BoxExporter), BuildError> {
         let endpoint = Endpoint {
             url: Arc::from(url),
+            address,
             breaker: CircuitBreaker::new(self.breaker.clone())?,
             concurrency: self.limit.concurrency(max_concurrent)?,
         };
@@ -122,8 +132,51 @@ impl EndpointSettings {
             (_, EndpointStrategy::Balance) => BoxExporter::new(Balance::new(exporters)?),
             (_, EndpointStrategy::TraceHash) => BoxExporter::new(TraceHash::new(exporters, split_by_trace)?),
         };
-        Ok((Endpoints { endpoints }, exporter))
+        let endpoints = Endpoints {
+            endpoints: Arc::new(Mutex::new(endpoints)),
+            watch: None,
+        };
+        Ok((endpoints, exporter))
     }
+
+    /// One exporter of those to all addresses of an endpoint's name; `make` makes each.
+    pub(crate) fn resolve(
+        &self,
+        endpoint: &Endpoint,
+        make: impl Fn(SocketAddr) -> Result<(Endpoint, BoxExporter), BuildError> + Send + 'static,
+    ) -> Result<(Endpoints, BoxExporter), BuildError> {
+        let endpoints = Arc::<Mutex<Vec<Endpoint>>>::default();
+        let known = Arc::clone(&endpoints);
+        let addresses = Resolved::new(host_and_port(&endpoint.url), move |address| {
+            let (endpoint, exporter) = make(address)?;
+            let mut known = lock(&known);
+            known.retain(|known| known.address != Some(address));
+            known.push(endpoint);
+            Ok(exporter)
+        })?;
+        let watch = Some(addresses.watch());
+        let exporter = match self.strategy {
+            EndpointStrategy::TraceHash => BoxExporter::new(TraceHash::over(addresses, split_by_trace)),
+            EndpointStrategy::Balance | EndpointStrategy::Failover => BoxExporter::new(Balance::over(addresses)),
+        };
+        Ok((Endpoints { endpoints, watch }, exporter))
+    }
+}
+
+/// Of an exporter's URL, which has a scheme and a host.
+fn host_and_port(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    match (has_port, scheme) {
+        (true, _) => authority.to_owned(),
+        (false, "https") => format!("{authority}:443"),
+        (false, _) => format!("{authority}:80"),
+    }
+}
+
+fn lock(endpoints: &Mutex<Vec<Endpoint>>) -> MutexGuard<'_, Vec<Endpoint>> {
+    endpoints.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ConcurrencyLimit {
@@ -139,12 +192,22 @@ impl ConcurrencyLimit {
 
 impl Endpoints {
     pub(crate) fn stats(&self) -> Vec<EndpointStats> {
-        self.endpoints.iter().map(Endpoint::stats).collect()
+        let addresses = self.watch.as_ref().map(ResolvedWatch::addresses);
+        let is_there = |endpoint: &&Endpoint| match (&addresses, endpoint.address) {
+            (Some(addresses), Some(address)) => addresses.contains(&address),
+            _ => true,
+        };
+        lock(&self.endpoints)
+            .iter()
+            .filter(is_there)
+            .map(Endpoint::stats)
+            .collect()
     }
 
     /// Somebody waits for so long: the breakers let probes through that were to come later.
     pub(crate) fn hurry(&self, waits: Duration) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.breaker.hurry(waits));
+        let endpoints = lock(&self.endpoints);
+        endpoints.iter().for_each(|endpoint| endpoint.breaker.hurry(waits));
     }
 }
 
@@ -152,6 +215,7 @@ impl Endpoint {
     fn stats(&self) -> EndpointStats {
         EndpointStats {
             endpoint: Arc::clone(&self.url),
+            address: self.address,
             breaker: self.breaker.state(),
             breaker_counts: self.breaker.counts(),
             concurrency_limit: self.concurrency.limit(),
@@ -163,5 +227,22 @@ impl Endpoint {
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stats().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_resolved_with_the_port_of_its_url_or_of_its_scheme() {
+        for (url, expected) in [
+            ("http://collector:4317/", "collector:4317"),
+            ("https://collector/v1/traces", "collector:443"),
+            ("http://[::1]/", "[::1]:80"),
+            ("http://[::1]:4317/", "[::1]:4317"),
+        ] {
+            assert_eq!(host_and_port(url), expected);
+        }
     }
 }

@@ -62,6 +62,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
+#[cfg(any(feature = "grpc", feature = "http"))]
 mod endpoints;
 mod guard;
 mod idle;
@@ -75,14 +76,11 @@ mod settings;
 mod spool;
 mod stats;
 
+#[cfg(any(feature = "grpc", feature = "http"))]
 #[doc(inline)]
-pub use self::{
-    builder::PipelineBuilder,
-    endpoints::{ConcurrencyLimit, EndpointStats, EndpointStrategy},
-    guard::PipelineGuard,
-    pipeline::Pipeline,
-    stats::PipelineStats,
-};
+pub use self::endpoints::{ConcurrencyLimit, EndpointStats, EndpointStrategy};
+#[doc(inline)]
+pub use self::{builder::PipelineBuilder, guard::PipelineGuard, pipeline::Pipeline, stats::PipelineStats};
 
 // What the signatures above are made of, so that a user needs no second crate for it.
 #[doc(no_inline)]
@@ -92,6 +90,7 @@ pub use spanwright_core::{BuildError, Env, Exporter, IgnoredVariable, Observer, 
 #[cfg(any(feature = "grpc", feature = "http"))]
 #[doc(no_inline)]
 pub use spanwright_otlp::{Compression, Pem, Protocol};
+#[cfg(any(feature = "grpc", feature = "http"))]
 #[doc(no_inline)]
 pub use spanwright_resilience::{BreakerConfig, BreakerState};
 #[doc(no_inline)]

@@ -1,6 +1,7 @@
 //! The exporter that settings and variables describe.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(crate) struct OtlpSettings {
     config: OtlpConfig,
     /// Several in place of the one.
     endpoints: Option<Vec<String>>,
+    /// Each address of the one is a receiver.
+    is_resolved: bool,
     pub(crate) in_front: EndpointSettings,
     /// Apart from the others, which they replace as a whole: of headers each replaces its namesake.
     headers: Vec<(String, String)>,
@@ -47,6 +50,16 @@ impl PipelineBuilder {
     /// also of the environment's. At least one, each once.
     pub fn with_endpoints<U: Into<String>>(mut self, urls: impl IntoIterator<Item = U>) -> Self {
         self.otlp.endpoints = Some(urls.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// As [`with_endpoint`](Self::with_endpoint), where each address that the URL's name resolves to is a receiver of its own: for a headless
+    /// service of Kubernetes. The name is resolved every 30 s, and within 5 s of a failed connection; while it cannot be, the addresses
+    /// that are known are used. Requests are [balanced](EndpointStrategy::Balance), or [divided by trace](EndpointStrategy::TraceHash)
+    /// where that is the strategy; addresses have no order to fail over in.
+    pub fn with_resolved_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.otlp.config.endpoint = Some(Endpoint::Base(url.into()));
+        self.otlp.is_resolved = true;
         self
     }
 
@@ -132,15 +145,25 @@ impl OtlpSettings {
         let protocol = choose(self.config.protocol, from_env.protocol, SUPPORTED, env)?;
         let mut stacks = Vec::new();
         for endpoint in self.endpoints()? {
-            let exporter = loop {
-                let config = self.over(endpoint.clone(), &from_env);
-                let stacked = stacked(protocol, config, observer, &self.in_front, max_concurrent);
-                match stacked {
+            let stacked = loop {
+                let way = Way {
+                    protocol,
+                    config: self.over(endpoint.clone(), &from_env),
+                    observer: observer.cloned(),
+                    in_front: self.in_front.clone(),
+                    max_concurrent,
+                };
+                match way.stack(None) {
                     Err(error) if self.blames_env(endpoint.as_ref(), &error, &mut from_env, env) => {}
+                    // Made to see whether it can be.
+                    Ok((endpoint, _)) if self.is_resolved && self.endpoints.is_none() => {
+                        let make = move |address| way.stack(Some(address));
+                        return self.in_front.resolve(&endpoint, make);
+                    }
                     done => break done?,
                 }
             };
-            stacks.push(exporter);
+            stacks.push(stacked);
         }
         self.in_front.join(stacks)
     }
@@ -252,40 +275,44 @@ fn unsupported(protocol: Protocol) -> BuildError {
     BuildError::new("protocol", protocol, "a protocol whose feature (`grpc`, `http`) is on")
 }
 
-/// An exporter with what belongs in front of it.
-fn stacked(
+/// What an exporter is made of.
+struct Way {
     protocol: Protocol,
     config: OtlpConfig,
-    observer: Option<&Arc<dyn Observer>>,
-    in_front: &EndpointSettings,
+    observer: Option<Arc<dyn Observer>>,
+    in_front: EndpointSettings,
     max_concurrent: usize,
-) -> Result<(EndpointInUse, BoxExporter), BuildError> {
-    match protocol {
-        #[cfg(feature = "grpc")]
-        Protocol::Grpc => {
-            let exporter = configured(GrpcExporter::builder(), config, observer).build()?;
-            let url = exporter.endpoint().to_owned();
-            in_front.stack(&url, exporter, max_concurrent)
-        }
-        #[cfg(feature = "http")]
-        Protocol::HttpProtobuf => {
-            let exporter = configured(HttpExporter::builder(), config, observer).build()?;
-            let url = exporter.endpoint().to_owned();
-            in_front.stack(&url, exporter, max_concurrent)
-        }
-        other => Err(unsupported(other)),
-    }
 }
 
-fn configured<T>(
-    builder: ExporterBuilder<T>,
-    config: OtlpConfig,
-    observer: Option<&Arc<dyn Observer>>,
-) -> ExporterBuilder<T> {
-    let builder = builder.with_config(config);
-    match observer {
-        Some(observer) => builder.with_observer(Arc::clone(observer)),
-        None => builder,
+impl Way {
+    /// An exporter with what belongs in front of it; to this address, if there is one, and else to those of the endpoint's name.
+    fn stack(&self, address: Option<SocketAddr>) -> Result<(EndpointInUse, BoxExporter), BuildError> {
+        match self.protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => {
+                let exporter = self.configured(GrpcExporter::builder(), address).build()?;
+                let url = exporter.endpoint().to_owned();
+                self.in_front.stack(&url, address, exporter, self.max_concurrent)
+            }
+            #[cfg(feature = "http")]
+            Protocol::HttpProtobuf => {
+                let exporter = self.configured(HttpExporter::builder(), address).build()?;
+                let url = exporter.endpoint().to_owned();
+                self.in_front.stack(&url, address, exporter, self.max_concurrent)
+            }
+            other => Err(unsupported(other)),
+        }
+    }
+
+    fn configured<T>(&self, builder: ExporterBuilder<T>, address: Option<SocketAddr>) -> ExporterBuilder<T> {
+        let mut builder = builder.with_config(self.config.clone());
+        if let Some(observer) = &self.observer {
+            builder = builder.with_observer(Arc::clone(observer));
+        }
+        match address {
+            Some(address) => builder.with_address(address),
+            None => builder,
+        }
     }
 }
 
@@ -304,6 +331,7 @@ impl Default for OtlpSettings {
             is_wanted: true,
             config: OtlpConfig::default(),
             endpoints: None,
+            is_resolved: false,
             in_front: EndpointSettings::default(),
             headers: Vec::new(),
         }
@@ -318,6 +346,7 @@ impl fmt::Debug for OtlpSettings {
             .field("is_wanted", &self.is_wanted)
             .field("config", &self.config)
             .field("endpoints", &self.endpoints)
+            .field("is_resolved", &self.is_resolved)
             .field("in_front", &self.in_front)
             .field("headers", &headers)
             .finish()

@@ -12,6 +12,7 @@ use spanwright_batching::{FlushError, QueueMonitor, Report};
 use spanwright_core::IgnoredVariable;
 
 use crate::builder::PipelineBuilder;
+#[cfg(any(feature = "grpc", feature = "http"))]
 use crate::endpoints::Endpoints;
 use crate::guard::PipelineGuard;
 use crate::otel::{Processor, Resource, SdkTracer, SdkTracerProvider, propagator};
@@ -43,6 +44,7 @@ pub struct Pipeline {
 
 pub(crate) struct Inner {
     pub(crate) processor: Processor,
+    #[cfg(any(feature = "grpc", feature = "http"))]
     pub(crate) endpoints: Endpoints,
     pub(crate) spools: Spools,
     pub(crate) provider: SdkTracerProvider,
@@ -118,6 +120,7 @@ impl Pipeline {
     pub fn stats(&self) -> PipelineStats {
         PipelineStats {
             delivery: self.inner.processor.stats(),
+            #[cfg(any(feature = "grpc", feature = "http"))]
             endpoints: self.inner.endpoints.stats(),
             spools: self.inner.spools.stats(),
         }
@@ -195,7 +198,10 @@ impl Pipeline {
 
     /// The processor, with its receivers about to be asked once more whether they are there.
     fn hurried(&self, waits: Duration) -> &Processor {
+        #[cfg(any(feature = "grpc", feature = "http"))]
         self.inner.endpoints.hurry(waits);
+        #[cfg(not(any(feature = "grpc", feature = "http")))]
+        let _ = waits;
         &self.inner.processor
     }
 

@@ -6,6 +6,7 @@ use spanwright_batching::Stats;
 use spanwright_core::Ledger;
 use spanwright_spool::SpoolStats;
 
+#[cfg(any(feature = "grpc", feature = "http"))]
 use crate::endpoints::EndpointStats;
 
 /// Where every span is, and how those are doing that it goes through.
@@ -16,6 +17,8 @@ pub struct PipelineStats {
     /// are parked in memory or spooled on disk.
     pub delivery: Stats,
     /// The endpoints of the OTLP exporter, in their order.
+    #[cfg(any(feature = "grpc", feature = "http"))]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "grpc", feature = "http"))))]
     pub endpoints: Vec<EndpointStats>,
     /// The spool of each destination, by its name. None without a spool.
     pub spools: Vec<(Arc<str>, SpoolStats)>,

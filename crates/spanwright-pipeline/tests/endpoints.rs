@@ -135,6 +135,25 @@ fn a_receiver_that_does_not_answer_opens_its_breaker_and_a_flush_asks_it_again()
 }
 
 #[test]
+fn each_address_of_a_name_is_a_receiver() {
+    let [receiver, _] = receivers();
+    let url = format!("http://localhost:{}", receiver.grpc_address().port());
+    let pipeline = Pipeline::builder()
+        .without_env()
+        .with_resolved_endpoint(url.clone())
+        .with_batch_config(tens())
+        .build()
+        .unwrap();
+    assert_eq!(pipeline.stats().endpoints.len(), 0, "nobody was asked yet");
+    end_spans(&pipeline, 30);
+    pipeline.flush(PATIENCE).unwrap();
+    assert_eq!(receiver.accepted_spans(), 30);
+    let endpoints = pipeline.stats().endpoints;
+    let ours = endpoints.iter().find(|it| it.address == Some(receiver.grpc_address()));
+    assert_eq!(&*ours.expect("the address of the receiver").endpoint, format!("{url}/"));
+}
+
+#[test]
 fn the_limit_is_the_one_that_was_asked_for_and_no_more_are_under_way() {
     let [receiver, _] = receivers();
     receiver.set_latency(Duration::from_millis(5));
