@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use spanwright_core::{EncodedBatch, ErrorKind, Priority};
 use spanwright_otlp::{GrpcExporter, OtlpConfig, Protocol};
-use spanwright_testing::{ManualClock, Receiver, Reply};
+use spanwright_testing::{Receiver, Reply};
 use support::{Exporter, PATIENCE, PROTOCOLS, Settings, batch, spans};
 
 #[tokio::test]
@@ -246,24 +246,6 @@ async fn a_refusal_says_what_to_do() {
         );
         assert_eq!(receiver.counts().accepted_spans, 0);
     }
-}
-
-#[tokio::test]
-async fn a_retry_after_date_is_compared_with_the_clock() {
-    let receiver = Receiver::spawn().unwrap();
-    let clock = ManualClock::new();
-    clock.set_system_time(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
-    let settings = Settings {
-        clock: Some(std::sync::Arc::new(clock)),
-        ..Settings::default()
-    };
-    receiver.script([Reply::http_status(429).with_retry_after_text("Sun, 06 Nov 1994 08:49:40 GMT")]);
-    let mut exporter = Exporter::to(&receiver, Protocol::HttpProtobuf, settings);
-    let error = exporter.export(&batch(1)).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.retry_after()),
-        (ErrorKind::Retryable, Some(Duration::from_secs(3)))
-    );
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Retry, retry budget, circuit breaker, adaptive concurrency, failover: tower layers over policies without I/O.
+//! Retry, retry budget, circuit breaker, adaptive concurrency, failover, traces divided among receivers: tower layers over policies
+//! without I/O.
 //!
 //! It **is** what stands between who has requests and who sends them while the receiver is slow, full or away: policies that are given
 //! the time and the chance and answer with a decision, and thin layers that put them around an

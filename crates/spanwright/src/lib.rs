@@ -55,7 +55,7 @@
 //! | its queue and its batches | [`batching::BatchConfig`], [`batching::OverflowPolicy`], [`batching::Stats`], [`batching::Report`] |
 //! | its exporter | [`otlp::Protocol`], [`otlp::Compression`], [`otlp::Pem`] |
 //! | which traces are kept, and how many each stands for | [`sampling::AdaptiveSampler`], [`sampling::RuleBased`], [`sampling::TailSampler`] |
-//! | what to do about a receiver that is slow or away | [`resilience::CircuitBreaker`], [`resilience::AdaptiveRetryStrategy`], [`resilience::ResilientExporter`] |
+//! | what to do about a receiver that is slow or away | [`resilience::CircuitBreaker`], [`resilience::AdaptiveRetryStrategy`], [`resilience::ResilientExporter`], [`resilience::TraceHash`] |
 //! | requests on disk | [`spool::Spool`] |
 //! | an exporter of your own, and who hears what happens | [`core::Exporter`], [`core::Observer`] |
 //! | the SDK's provider with our processor, put together by hand | [`batching::BatchSpanProcessor`], [`otlp::SpanEncoder`], [`otlp::GrpcExporter`] |
@@ -70,7 +70,7 @@
 //! | `tls` | https and client certificates, for the transports that are on | yes |
 //! | `batching` | [`batching`]: per-thread buffers, the bounded queue, batches, the `SpanProcessor` | by `pipeline` |
 //! | `otlp` | [`otlp`]: the encoder and, with `grpc` or `http`, the exporters | by `pipeline` |
-//! | `resilience` | [`resilience`]: retry, retry budget, circuit breaker, adaptive concurrency, failover | |
+//! | `resilience` | [`resilience`]: retry, retry budget, circuit breaker, adaptive concurrency, failover, traces divided among receivers | |
 //! | `sampling` | [`sampling`]: every sampler, with regular expressions, documents that may change, remote strategies | |
 //! | `spool` | [`spool`]: encoded requests on disk, safe from crashes | |
 //! | `full` | everything | |

@@ -35,8 +35,8 @@ use super::walk;
 ///
 /// # Cost
 ///
-/// A walk over tags and lengths, some ten nanoseconds a span; a reference for each run of spans that stay together, and three small
-/// allocations for each scope and part. No span is copied.
+/// A walk over tags and lengths, whatever the size of the spans; a reference for each run of spans that stay together, and an allocation
+/// for each resource, scope and part. No span is copied.
 ///
 /// # Source
 ///

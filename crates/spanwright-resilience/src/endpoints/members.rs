@@ -320,6 +320,37 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_answered_the_counts_say_how_many_there_are() {
+        let (mut members, clock) = members();
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..1_000 {
+            clock.advance(random.u32(0..40) * SECOND);
+            members.asked(clock.now());
+            match random.u8(0..6) {
+                0 => drop(members.failed(clock.now())),
+                1 => members.connection_failed(clock.now()),
+                2 => members.forget(addresses([random.u8(0..8)])[0]),
+                _ => {
+                    let before: Vec<_> = members.current().collect();
+                    let listed: Vec<_> = (0..random.usize(0..6))
+                        .map(|_| addresses([random.u8(0..8)])[0])
+                        .collect();
+                    let change = members.answered(clock.now(), listed.iter().copied());
+                    assert_eq!(change.kept.len() + change.removed.len(), before.len());
+                    assert_eq!(change.kept.len() + change.added.len(), members.current().count());
+                    assert!(listed.is_empty() || members.current().all(|address| listed.contains(&address)));
+                }
+            }
+            let counts = members.counts();
+            assert_eq!(
+                counts.added - counts.removed - counts.unusable,
+                members.current().count() as u64
+            );
+            assert!(members.wait(&clock) <= 30 * SECOND);
+        }
+    }
+
+    #[test]
     fn settings_that_cannot_be_are_refused_by_name() {
         let default = ResolveConfig::default();
         for (config, field) in [

@@ -30,12 +30,12 @@ use super::settle::settle;
 /// # Errors
 ///
 /// Where all parts were taken, there is one receipt. Where parts failed, the error is about the failed ones, and they are its
-/// [rest](ExportError::rest), as one request. Of parts that failed for different reasons, those that may be sent again (or in halves) are the
-/// rest, and those that a receiver refused for good count as rejected in the receipt, with the receiver's words.
+/// [rest](ExportError::rest), as one request. Of parts that failed for different reasons, those that may be sent again (or in halves)
+/// are the rest, and those that a receiver refused for good count as rejected in the receipt, with the receiver's words.
 ///
 /// # Cost
 ///
-/// A draw of some nanoseconds for each exporter and trace, what the split costs, and an allocation or two for each part.
+/// A draw (a dozen instructions) for each exporter and trace, what the split costs, and an allocation or two for each part.
 ///
 /// # Source
 ///
