@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::sample::Sample;
 use crate::settings::Settings;
-use crate::{encode, end_to_end, feed, on_end, outage, sampling, tail};
+use crate::{encode, end_to_end, feed, on_end, outage, sampling, spool, tail};
 
 /// Why a sample could not be taken, in words.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -19,10 +19,16 @@ const MEASUREMENTS: &[Scenario] = &[
     ("on_end", on_end::run),
     ("outage", outage::run),
     ("sample", sampling::time),
+    ("spool_recover", spool::recover),
+    ("spool_write", spool::write),
     ("tail", tail::run),
 ];
 
-const ALLOCATIONS: &[Scenario] = &[("encode", encode::allocations), ("sample", sampling::allocations)];
+const ALLOCATIONS: &[Scenario] = &[
+    ("encode", encode::allocations),
+    ("sample", sampling::allocations),
+    ("spool_write", spool::allocations),
+];
 
 /// `spanwright-bench`: takes a sample of the scenario that the first argument names.
 pub fn measure(arguments: impl Iterator<Item = String>) -> ExitCode {

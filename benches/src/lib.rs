@@ -35,6 +35,7 @@ mod sample;
 mod sampling;
 mod settings;
 mod sink;
+mod spool;
 mod tail;
 
 pub use self::command::{count_allocations, measure};

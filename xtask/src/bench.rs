@@ -15,6 +15,7 @@ mod plan;
 mod record;
 mod sampling;
 mod series;
+mod spool;
 mod table;
 mod throughput;
 

@@ -37,6 +37,8 @@ pub(super) enum Requirement {
     RatioAtLeast(f64),
     /// Ours is at most this multiple of the stock pipeline's.
     RatioAtMost(f64),
+    /// Ours is at least this much.
+    OursAtLeast(f64),
     /// Ours is at most this much.
     OursAtMost(f64),
 }
@@ -46,6 +48,7 @@ pub(super) enum Requirement {
 pub(super) enum Unit {
     Bytes,
     InstructionsPerSpan,
+    Nanoseconds,
     NanosecondsPerDecision,
     NanosecondsPerSpan,
     SpansPerSecond,
@@ -60,6 +63,7 @@ impl Outcome {
         let is_enough = match self.requirement {
             Requirement::RatioAtLeast(least) => self.ratio().value >= least,
             Requirement::RatioAtMost(most) => self.ratio().value <= most,
+            Requirement::OursAtLeast(least) => self.findings.ours.median() >= least,
             Requirement::OursAtMost(most) => self.findings.ours.median() <= most,
         };
         is_enough && self.findings.failings.is_empty()
@@ -94,6 +98,7 @@ impl Requirement {
         match self {
             Self::RatioAtLeast(least) => format!(">= {least} x stock"),
             Self::RatioAtMost(most) => format!("<= {most} x stock"),
+            Self::OursAtLeast(least) => format!(">= {}", unit.show(least)),
             Self::OursAtMost(most) => format!("<= {}", unit.show(most)),
         }
     }
@@ -106,6 +111,7 @@ impl Unit {
         match self {
             Self::Bytes => format!("{:.1} MiB", value / MIB),
             Self::InstructionsPerSpan => format!("{value:.0} instr"),
+            Self::Nanoseconds => format!("{:.0} ms", value / 1e6),
             Self::NanosecondsPerDecision => format!("{value:.1} ns"),
             Self::NanosecondsPerSpan => format!("{value:.0} ns"),
             Self::SpansPerSecond => format!("{} k/s", (value / 1000.0).round()),
@@ -118,6 +124,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Bytes => "bytes",
             Self::InstructionsPerSpan => "instructions/span",
+            Self::Nanoseconds => "ns",
             Self::NanosecondsPerDecision => "ns/decision",
             Self::NanosecondsPerSpan => "ns/span",
             Self::SpansPerSecond => "spans/s",

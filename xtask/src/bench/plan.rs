@@ -5,6 +5,7 @@ use super::{
     lab::Lab,
     outcome::{Findings, Requirement, Unit},
     sampling::{self, Decision},
+    spool,
     throughput::throughput,
 };
 use crate::Failure;
@@ -148,6 +149,20 @@ const FIGURES: &[Benchmark] = &[
         unit: Unit::NanosecondsPerSpan,
         requirement: Requirement::OursAtMost(500.0),
         take: sampling::tail,
+    },
+    Benchmark {
+        id: "spool/write",
+        about: "spans of 372 B that a spool takes, requests of 512; stock: a plain file",
+        unit: Unit::SpansPerSecond,
+        requirement: Requirement::OursAtLeast(500_000.0),
+        take: spool::write,
+    },
+    Benchmark {
+        id: "spool/recover/1GiB",
+        about: "from the start until all that an earlier process left is known; stock: reading the files",
+        unit: Unit::Nanoseconds,
+        requirement: Requirement::OursAtMost(2e9),
+        take: spool::recover,
     },
 ];
 
