@@ -135,7 +135,7 @@ impl<S: ComposableSampler> CompositeSampler<S> {
     }
 
     /// Decides by what `sampler` wants instead of its own. For samplers that come and go while what is counted stays.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decide<'a>(&self, span: &StartingSpan<'a>, sampler: &'a impl ComposableSampler) -> Decision {
         // A copy, and given on as copies where it is out of the common way: it then never needs to be in memory.
         let span = &span.trusting_parent_threshold(self.settings.trusts_parent_threshold);
@@ -281,7 +281,7 @@ impl<S: ComposableSampler> CompositeSampler<S> {
 }
 
 impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
-    #[inline]
+    #[inline(always)]
     fn sample(&self, span: &StartingSpan<'_>) -> Decision {
         self.decide(span, &self.shared.sampler)
     }

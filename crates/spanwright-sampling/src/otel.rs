@@ -21,6 +21,12 @@ use crate::shadow::Shadow;
 use crate::span::StartingSpan;
 use crate::tail::{TailSampler, TailSpan};
 
+/// Out of line, for all that a parent may make necessary.
+#[inline(never)]
+fn sample(sampler: &impl Sampler, span: &StartingSpan<'_>) -> SamplingResult {
+    sampler.sample(span).into()
+}
+
 /// Each sampler of ours is one of the SDK's: it can be cloned, and decides by the same arguments.
 macro_rules! should_sample {
     ($([$($generics:tt)*] $sampler:ty;)*) => {$(
@@ -35,10 +41,12 @@ macro_rules! should_sample {
                 attributes: &[KeyValue],
                 links: &[Link],
             ) -> SamplingResult {
-                let parent = parent_context.map(Context::span);
-                let parent = parent.as_ref().map(|parent| parent.span_context());
-                let span = StartingSpan::new(parent, trace_id, name, span_kind).with_details(attributes, links);
-                self.sample(&span).into()
+                let start = |parent| StartingSpan::new(parent, trace_id, name, span_kind).with_details(attributes, links);
+                match parent_context.filter(|context| context.has_active_span()) {
+                    // Made twice: where there is no parent, nothing of what is asked about it is left after inlining.
+                    None => self.sample(&start(None)).into(),
+                    Some(context) => sample(self, &start(Some(context.span().span_context()))),
+                }
             }
         }
     )*};

@@ -235,7 +235,7 @@ impl<'a> StartingSpan<'a> {
     }
 
     /// Says a step of the decision in words, if somebody asks for them. Costs a comparison if nobody does.
-    #[inline]
+    #[inline(always)]
     pub fn explain(&self, step: impl FnOnce() -> String) {
         if let Some(explanation) = self.explanation {
             explanation.add(step);

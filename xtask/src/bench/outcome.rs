@@ -41,6 +41,8 @@ pub(super) enum Requirement {
     OursAtLeast(f64),
     /// Ours is at most this much.
     OursAtMost(f64),
+    /// Ours is at most this much more than the noop, which is what the measurement itself takes.
+    OverNoopAtMost(f64),
 }
 
 /// What a figure is of.
@@ -65,6 +67,7 @@ impl Outcome {
             Requirement::RatioAtMost(most) => self.ratio().value <= most,
             Requirement::OursAtLeast(least) => self.findings.ours.median() >= least,
             Requirement::OursAtMost(most) => self.findings.ours.median() <= most,
+            Requirement::OverNoopAtMost(most) => self.findings.over_noop().is_some_and(|over| over <= most),
         };
         is_enough && self.findings.failings.is_empty()
     }
@@ -92,6 +95,13 @@ impl Outcome {
     }
 }
 
+impl Findings {
+    /// How much more ours is than the noop, by their medians.
+    fn over_noop(&self) -> Option<f64> {
+        Some(self.ours.median() - self.noop.as_ref()?.median())
+    }
+}
+
 impl Requirement {
     /// In words, where the figure is of this unit.
     pub(super) fn show(self, unit: Unit) -> String {
@@ -100,6 +110,7 @@ impl Requirement {
             Self::RatioAtMost(most) => format!("<= {most} x stock"),
             Self::OursAtLeast(least) => format!(">= {}", unit.show(least)),
             Self::OursAtMost(most) => format!("<= {}", unit.show(most)),
+            Self::OverNoopAtMost(most) => format!("<= {} over noop", unit.show(most)),
         }
     }
 }

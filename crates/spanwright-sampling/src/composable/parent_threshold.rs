@@ -28,7 +28,7 @@ impl<R: ComposableSampler> ParentThreshold<R> {
 }
 
 impl<R: ComposableSampler> ComposableSampler for ParentThreshold<R> {
-    #[inline]
+    #[inline(always)]
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         let Some(parent) = span.parent() else {
             span.explain(|| "parent threshold: no parent, so the root's sampler is asked".to_owned());

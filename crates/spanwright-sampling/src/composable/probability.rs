@@ -40,7 +40,7 @@ impl Probability {
 }
 
 impl ComposableSampler for Probability {
-    #[inline]
+    #[inline(always)]
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         span.explain(|| format!("probability: wants a share of {}", self.ratio));
         match self.threshold {

@@ -280,6 +280,7 @@ impl<S: From<Adaptive>> AdaptiveBuilder<S> {
 }
 
 impl ComposableSampler for Adaptive {
+    #[inline(always)]
     fn sampling_intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         self.stage.intent(span)
     }

@@ -225,6 +225,7 @@ impl Governor {
         self.gate.word.load(Ordering::Relaxed) & FACTOR
     }
 
+    #[cold]
     fn limit(&self, row: Row<'_>, count: u64) -> Option<Threshold> {
         row.add(OFFERED, count);
         row.add(LIMITED, count);

@@ -26,10 +26,10 @@ impl Stage {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn intent<'a>(&'a self, span: &StartingSpan<'a>) -> Intent<'a> {
         if let Some(delegate) = &self.delegate {
-            return self.intent_for(span, delegate.sampling_intent(span));
+            return self.intent_for(*span, &**delegate);
         }
         let threshold = if span.is_rehearsal() {
             self.governor.rehearse(Threshold::ALWAYS)
@@ -51,7 +51,10 @@ impl Stage {
         }
     }
 
-    fn intent_for<'a>(&self, span: &StartingSpan<'a>, intent: Intent<'a>) -> Intent<'a> {
+    #[inline(never)]
+    fn intent_for<'a>(&self, span: StartingSpan<'a>, delegate: &'a dyn ComposableSampler) -> Intent<'a> {
+        let span = &span;
+        let intent = delegate.sampling_intent(span);
         let Some(wanted) = intent.threshold() else {
             if !span.is_rehearsal() {
                 self.governor.note_unwanted();
@@ -74,6 +77,7 @@ impl Stage {
         intent.with_threshold(threshold, reason)
     }
 
+    #[inline(always)]
     fn explain(&self, span: &StartingSpan<'_>, threshold: Option<Threshold>) {
         span.explain(|| match threshold {
             Some(threshold) => format!("{}: wants a share of {}", self.reason, threshold.probability()),
