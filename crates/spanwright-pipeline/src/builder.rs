@@ -7,14 +7,14 @@ use opentelemetry::Key;
 use spanwright_batching::{BatchConfig, BatchSpanProcessor, OverflowPolicy};
 use spanwright_core::{BoxExporter, BuildError, Env, Exporter, Observer, Pressure};
 use spanwright_otlp::SpanEncoder;
-use spanwright_sampling::{ConfiguredSampler, TailSampler};
+use spanwright_sampling::{ConfiguredSampler, PublishStats, StatsPublisher, TailSampler};
 use spanwright_spool::SpoolConfig;
 
 #[cfg(any(feature = "grpc", feature = "http"))]
 use crate::endpoints::Endpoints;
 use crate::idle::idle_processor;
 use crate::notice;
-use crate::otel::{Resource, SdkSettings};
+use crate::otel::{Registered, Resource, SdkSettings};
 #[cfg(any(feature = "grpc", feature = "http"))]
 use crate::otlp::OtlpSettings;
 use crate::own_thread::OwnThread;
@@ -150,7 +150,8 @@ impl PipelineBuilder {
         self
     }
 
-    /// Hears what happens. Default: nobody.
+    /// Hears what happens; and, every ten seconds, what the [tail](Self::with_tail) and the sampler of the environment have counted. A
+    /// sampler of your own tells by a [`StatsPublisher`]. Default: nobody.
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = Some(observer);
         self
@@ -197,8 +198,9 @@ impl PipelineBuilder {
             true => State::Idle,
         };
         let resource = self.sdk.resource(&settings.resource, self.service_name.as_deref());
+        let mut publishers = Vec::new();
         if state != State::Disabled {
-            self.configure_sampler(&settings, &env, &resource);
+            publishers.extend(self.configure_sampler(&settings, &env, &resource)?);
         }
         let mut spools = Spools::new(self.spool.take(), &env, self.observer.as_ref());
         let ignored = env.ignored();
@@ -212,8 +214,9 @@ impl PipelineBuilder {
         let mut processor = BatchSpanProcessor::builder(encoder)
             .with_config(batch_config)
             .with_local_roots_first(self.local_roots_first);
-        if let Some(observer) = self.observer {
-            processor = processor.with_observer(observer);
+        let observer = self.observer;
+        if let Some(observer) = &observer {
+            processor = processor.with_observer(Arc::clone(observer));
         }
         if let Some(pressure) = self.pressure {
             processor = processor.with_pressure(pressure);
@@ -221,6 +224,7 @@ impl PipelineBuilder {
         let (processor, provider) = match state {
             State::Exporting => {
                 if let Some(tail) = self.tail {
+                    publishers.extend(published(observer.as_ref(), tail.clone(), TailSampler::stats)?);
                     processor = processor.with_tail(Arc::new(tail));
                 }
                 for (name, exporter) in destinations.exporters {
@@ -231,7 +235,11 @@ impl PipelineBuilder {
                     };
                 }
                 let processor = processor.spawn()?;
-                let provider = self.sdk.provider(&settings, resource.clone(), Some(processor.clone()));
+                let registered = Registered {
+                    processor: processor.clone(),
+                    publishers,
+                };
+                let provider = self.sdk.provider(&settings, resource.clone(), Some(registered));
                 (processor, provider)
             }
             State::Idle => (
@@ -256,27 +264,29 @@ impl PipelineBuilder {
         }))
     }
 
-    /// Only where it is wanted: it may start to ask a server.
-    fn configure_sampler(&mut self, settings: &Settings, env: &Env, resource: &Resource) {
-        let Self {
-            sdk,
-            observer,
-            pressure,
-            ..
-        } = self;
-        sdk.configure_sampler(|| {
-            let mut builder = ConfiguredSampler::builder(settings.sampler.clone());
-            if let Some(name) = resource.get(&Key::from_static_str(SERVICE_NAME)) {
-                builder = builder.with_service_name(name.as_str());
-            }
-            if let Some(observer) = observer {
-                builder = builder.with_observer(Arc::clone(observer));
-            }
-            if let Some(pressure) = pressure {
-                builder = builder.with_pressure(pressure.clone());
-            }
-            builder.spawn_or_ignore(env)
-        });
+    /// Only where it is wanted: it may start to ask a server. What tells the observer of its counts, if there is one.
+    fn configure_sampler(
+        &mut self,
+        settings: &Settings,
+        env: &Env,
+        resource: &Resource,
+    ) -> Result<Option<StatsPublisher>, BuildError> {
+        if self.sdk.has_sampler() {
+            return Ok(None);
+        }
+        let mut builder = ConfiguredSampler::builder(settings.sampler.clone());
+        if let Some(name) = resource.get(&Key::from_static_str(SERVICE_NAME)) {
+            builder = builder.with_service_name(name.as_str());
+        }
+        if let Some(observer) = &self.observer {
+            builder = builder.with_observer(Arc::clone(observer));
+        }
+        if let Some(pressure) = &self.pressure {
+            builder = builder.with_pressure(pressure.clone());
+        }
+        let sampler = builder.spawn_or_ignore(env);
+        self.sdk.set_sampler(sampler.clone());
+        published(self.observer.as_ref(), sampler, ConfiguredSampler::stats)
     }
 
     fn batch_config(&mut self, env: &Env) -> BatchConfig {
@@ -316,6 +326,16 @@ impl PipelineBuilder {
         }
         Ok(destinations)
     }
+}
+
+/// Tells the observer what the sampler has counted, as long as this is held.
+fn published<S: Send + 'static, T: PublishStats>(
+    observer: Option<&Arc<dyn Observer>>,
+    sampler: S,
+    stats: fn(&S) -> T,
+) -> Result<Option<StatsPublisher>, BuildError> {
+    let publisher = observer.map(|observer| StatsPublisher::spawn(Arc::clone(observer), move || stats(&sampler)));
+    publisher.transpose()
 }
 
 /// By their names.

@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::{
 pub(crate) use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use spanwright_batching::BatchSpanProcessor;
 use spanwright_otlp::SpanEncoder;
-use spanwright_sampling::ConfiguredSampler;
+use spanwright_sampling::{ConfiguredSampler, StatsPublisher};
 
 use crate::builder::PipelineBuilder;
 use crate::own_thread;
@@ -94,9 +94,14 @@ impl SdkSettings {
         }
     }
 
-    /// Takes the sampler that the environment describes, unless code has one.
-    pub(crate) fn configure_sampler(&mut self, configured: impl FnOnce() -> ConfiguredSampler) {
-        self.sampler.get_or_insert_with(|| Box::new(configured()));
+    /// Whether code has one.
+    pub(crate) fn has_sampler(&self) -> bool {
+        self.sampler.is_some()
+    }
+
+    /// Takes the sampler that the environment describes.
+    pub(crate) fn set_sampler(&mut self, configured: ConfiguredSampler) {
+        self.sampler = Some(Box::new(configured));
     }
 
     /// The provider. What its builder has read from the process's environment is replaced by what was read for us.
@@ -104,7 +109,7 @@ impl SdkSettings {
         self,
         settings: &Settings,
         resource: Resource,
-        processor: Option<Processor>,
+        registered: Option<Registered>,
     ) -> SdkTracerProvider {
         let builder = SdkTracerProvider::builder()
             .with_resource(resource)
@@ -115,8 +120,8 @@ impl SdkSettings {
                 self.id_generator.unwrap_or_else(|| Box::<RandomIdGenerator>::default()),
             ))
             .with_span_limits(self.span_limits.unwrap_or_else(|| span_limits(settings.limits)));
-        match processor {
-            Some(processor) => builder.with_span_processor(Registered(processor)).build(),
+        match registered {
+            Some(registered) => builder.with_span_processor(registered).build(),
             None => builder.build(),
         }
     }
@@ -194,23 +199,28 @@ impl ShouldSample for NotOurOwn {
 ///
 /// The provider shuts it down once more when it is dropped, which may be long after the pipeline was. That is no error.
 #[derive(Debug)]
-struct Registered(Processor);
+pub(crate) struct Registered {
+    pub(crate) processor: Processor,
+    /// What tells of the samplers' counts, as long as there are spans.
+    #[expect(dead_code, reason = "what matters is how long they are held")]
+    pub(crate) publishers: Vec<StatsPublisher>,
+}
 
 impl SpanProcessor for Registered {
     fn on_start(&self, span: &mut Span, context: &Context) {
-        self.0.on_start(span, context);
+        self.processor.on_start(span, context);
     }
 
     fn on_end(&self, span: SpanData) {
-        self.0.on_end(span);
+        self.processor.on_end(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
+        self.processor.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match self.0.shutdown_with_timeout(timeout) {
+        match self.processor.shutdown_with_timeout(timeout) {
             Err(OTelSdkError::AlreadyShutdown) => Ok(()),
             result => result,
         }

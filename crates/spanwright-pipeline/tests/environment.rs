@@ -7,6 +7,7 @@ mod support;
 use std::future::{Ready, ready};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::{Link, Span as _, SpanContext, TraceContextExt, Tracer};
@@ -14,7 +15,8 @@ use opentelemetry::{Context, Key, KeyValue};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
-use spanwright_core::{EncodedBatch, ExportError, Receipt};
+use spanwright_core::semconv::{self, Metric};
+use spanwright_core::{EncodedBatch, ExportError, Observer, Receipt};
 use spanwright_pipeline::{BatchConfig, Env, Pipeline, PipelineBuilder, Protocol};
 use spanwright_testing::{Protocol as Wire, ReceivedRequest, Receiver};
 use tower::service_fn;
@@ -483,4 +485,31 @@ fn with_variables_of_the_process() {
         assert!(samples(&pipeline));
         assert_eq!(pipeline.ignored_variables(), []);
     }
+}
+
+#[test]
+fn what_the_sampler_of_the_environment_has_counted_is_told_at_the_latest_when_all_is_over() {
+    #[derive(Default)]
+    struct Decisions(AtomicI64);
+    impl Observer for Decisions {
+        fn count(&self, metric: &'static Metric, delta: i64, _: &[(&'static str, &str)]) {
+            if metric.name == semconv::SAMPLER_DECISIONS.name {
+                self.0.fetch_add(delta, Ordering::Relaxed);
+            }
+        }
+    }
+    let decisions = Arc::new(Decisions::default());
+    let pipeline = of([
+        ("OTEL_TRACES_SAMPLER", "traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "0.5"),
+    ])
+    .without_otlp()
+    .with_exporter("taker", service_fn(taker))
+    .with_observer(decisions.clone())
+    .build()
+    .unwrap();
+    end_spans(&pipeline, 100);
+    pipeline.shutdown(PATIENCE).unwrap();
+    drop(pipeline);
+    assert_eq!(decisions.0.load(Ordering::Relaxed), 100);
 }

@@ -33,7 +33,7 @@
 //! | when it is known how they went | [`TailSampler`], [`TailPolicy`] | |
 //!
 //! [`CompositeSampler`] makes a sampler of any composable one: `CompositeSampler::new(ParentThreshold::new(rules))`. [`Shadow`] tries
-//! one beside another without effect. [`SamplerStats`] counts by rule and [`Reason`]; [`Sampler::explain`] says why.
+//! one beside another without effect. [`SamplerStats`] counts by rule and [`Reason`], and a [`StatsPublisher`] tells an observer of it; [`Sampler::explain`] says why.
 //!
 //! # What holds
 //!
@@ -70,6 +70,7 @@ mod parent_based;
 mod plain;
 mod priority;
 mod probability;
+mod publisher;
 mod rate;
 mod reason;
 mod reload;
@@ -98,6 +99,7 @@ pub use self::{
     plain::{AlwaysOffSampler, AlwaysOnSampler},
     priority::{PrioritySampler, PrioritySamplerBuilder},
     probability::{Downstream, DownstreamDecision, DownstreamFault, Precision, Randomness, Threshold},
+    publisher::{PublishStats, StatsPublisher},
     rate::{
         Adaptive, AdaptiveBuilder, AdaptiveSampler, RateHandle, RateLimiting, RateLimitingBuilder, RateLimitingSampler,
         RateStats,
