@@ -175,6 +175,33 @@ impl Rig {
             .sum()
     }
 
+    /// Takes a step, and adds to what each destination's receiver took.
+    fn take(&mut self, step: &Step, taken: &mut [u64]) {
+        match *step {
+            Step::End { count, item, on_thread } if on_thread => _ = self.end_on_thread(count, item),
+            Step::End { count, item, .. } => _ = self.end(count, item),
+            Step::Poll => _ = self.poll(),
+            Step::Answer { .. } | Step::Panic { .. } if self.under_way.is_empty() => {}
+            Step::Answer { index, fault: kind } => {
+                let index = index % self.under_way.len();
+                let (outlet, _, request) = &self.under_way[index];
+                let (answer, items) = fault(kind, request.batch.item_count() as u64);
+                taken[*outlet] += items;
+                self.answer(index, answer);
+            }
+            Step::Panic { index } => {
+                let (outlet, id, _) = self.under_way.remove(index % self.under_way.len());
+                self.engine.panicked(self.now, outlet, id, "boom");
+            }
+            Step::Advance { millis } => self.advance(Duration::from_millis(millis)),
+            Step::Flush => self.flush(3 * SECOND),
+            Step::Unready { outlet } => {
+                let outlet = outlet % taken.len();
+                self.engine.unavailable(self.now, outlet, &unavailable());
+            }
+        }
+    }
+
     fn check(&self) -> Snapshot {
         let snapshot = self.intake.snapshot();
         for outlet in 0..self.engine.outlets.len() {
@@ -662,25 +689,7 @@ proptest! {
         let mut rig = Rig::new(&config, outlets);
         let mut taken = vec![0; outlets];
         for step in steps {
-            match step {
-                Step::End { count, item, on_thread: false } => _ = rig.end(count, item),
-                Step::End { count, item, on_thread: true } => _ = rig.end_on_thread(count, item),
-                Step::Poll => _ = rig.poll(),
-                Step::Answer { .. } | Step::Panic { .. } if rig.under_way.is_empty() => {}
-                Step::Answer { index, fault: kind } => {
-                    let index = index % rig.under_way.len();
-                    let (answer, items) = fault(kind, rig.under_way[index].2.batch.item_count() as u64);
-                    taken[rig.under_way[index].0] += items;
-                    rig.answer(index, answer);
-                }
-                Step::Panic { index } => {
-                    let (outlet, id, _) = rig.under_way.remove(index % rig.under_way.len());
-                    rig.engine.panicked(rig.now, outlet, id, "boom");
-                }
-                Step::Advance { millis } => rig.advance(Duration::from_millis(millis)),
-                Step::Flush => rig.flush(3 * SECOND),
-                Step::Unready { outlet } => rig.engine.unavailable(rig.now, outlet % outlets, &unavailable()),
-            }
+            rig.take(&step, &mut taken);
             let snapshot = rig.check();
             prop_assert!(snapshot.used.bytes <= max_queue_bytes as u64 && snapshot.used.items <= 100);
             for (outlet, taken) in taken.iter().enumerate() {

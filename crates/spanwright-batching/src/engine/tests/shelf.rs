@@ -150,6 +150,18 @@ pub(super) fn rig_on(fs: &MemoryFs, spool: SpoolConfig, config: &BatchConfig, is
     (rig, disk)
 }
 
+/// On a disk on which a process has left a request of ten items.
+fn with_ten_of_an_earlier_process() -> (Rig, Disk) {
+    let (mut rig, disk) = rig(&config(), false);
+    rig.end(10, NORMAL);
+    rig.poll();
+    rig.answer(0, Err(unavailable()));
+    rig.shutdown(SECOND);
+    rig.poll();
+    drop(rig);
+    rig_on(&disk.fs.fork(), spool(), &config(), false)
+}
+
 fn small() -> BatchConfig {
     config().with_max_queue_bytes(4_800)
 }
@@ -330,15 +342,7 @@ fn a_request_of_the_disk_that_is_too_large_is_halved_and_its_place_freed_with_th
 
 #[test]
 fn a_shutdown_waits_for_what_it_took_from_the_disk_and_does_not_forget_parts_of_it() {
-    let fs = MemoryFs::new();
-    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
-    rig.end(10, NORMAL);
-    rig.poll();
-    rig.answer(0, Err(unavailable()));
-    rig.shutdown(SECOND);
-    rig.poll();
-    drop((rig, disk));
-    let (mut rig, disk) = rig_on(&fs.fork(), spool(), &config(), false);
+    let (mut rig, disk) = with_ten_of_an_earlier_process();
     rig.poll();
     let rest = EncodedBatch::new([Bytes::from_static(b"rest")], 4, Priority::Normal);
     rig.answer(0, Err(unavailable().with_rest(Receipt::accepted(), rest)));
@@ -355,20 +359,11 @@ fn a_shutdown_waits_for_what_it_took_from_the_disk_and_does_not_forget_parts_of_
 
 #[test]
 fn a_part_of_a_request_of_the_disk_for_which_that_has_no_room_any_more_is_lost_by_name() {
-    let fs = MemoryFs::new();
-    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
-    rig.end(10, NORMAL);
-    rig.poll();
-    rig.answer(0, Err(unavailable()));
-    rig.shutdown(SECOND);
-    rig.poll();
-    drop((rig, disk));
-    let fs = fs.fork();
-    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
+    let (mut rig, disk) = with_ten_of_an_earlier_process();
     rig.poll();
     let rest = EncodedBatch::new([Bytes::from_static(b"rest")], 4, Priority::Normal);
     rig.answer(0, Err(unavailable().with_rest(Receipt::accepted(), rest)));
-    fs.set_read_only();
+    disk.fs.set_read_only();
     rig.shutdown(SECOND);
     rig.poll();
     assert!(!rig.is_stopped, "the receiver may come back");
@@ -382,15 +377,7 @@ fn a_part_of_a_request_of_the_disk_for_which_that_has_no_room_any_more_is_lost_b
 
 #[test]
 fn what_is_down_is_asked_with_the_oldest() {
-    let fs = MemoryFs::new();
-    let (mut rig, disk) = rig_on(&fs, spool(), &config(), false);
-    rig.end(10, NORMAL);
-    rig.poll();
-    rig.answer(0, Err(unavailable()));
-    rig.shutdown(SECOND);
-    rig.poll();
-    drop((rig, disk));
-    let (mut rig, _) = rig_on(&fs.fork(), spool(), &config(), false);
+    let (mut rig, _disk) = with_ten_of_an_earlier_process();
     rig.engine.unavailable(rig.now, 0, &unavailable());
     rig.end(20, HIGH);
     rig.skip_wait();
@@ -439,7 +426,7 @@ proptest! {
         let config = config().with_max_queue_bytes(max_queue_bytes);
         let fs = MemoryFs::new();
         let (mut rig, disk) = rig_on(&fs, spool.clone(), &config, is_ahead);
-        let (mut taken, mut had_trouble) = (0, false);
+        let (mut taken, mut had_trouble) = ([0], false);
         for (step, trouble) in steps {
             had_trouble |= matches!(trouble, Some(Trouble::Full | Trouble::Fails(_)));
             match trouble {
@@ -448,31 +435,13 @@ proptest! {
                 Some(Trouble::Fails(operation)) => fs.inject(operation, Fault::Error(std::io::ErrorKind::Other), 2),
                 Some(Trouble::Heals) => fs.heal(),
             }
-            match step {
-                Step::End { count, item, on_thread: false } => _ = rig.end(count, item),
-                Step::End { count, item, on_thread: true } => _ = rig.end_on_thread(count, item),
-                Step::Poll => _ = rig.poll(),
-                Step::Answer { .. } | Step::Panic { .. } if rig.under_way.is_empty() => {}
-                Step::Answer { index, fault: kind } => {
-                    let index = index % rig.under_way.len();
-                    let (answer, items) = fault(kind, rig.under_way[index].2.batch.item_count() as u64);
-                    taken += items;
-                    rig.answer(index, answer);
-                }
-                Step::Panic { index } => {
-                    let (outlet, id, _) = rig.under_way.remove(index % rig.under_way.len());
-                    rig.engine.panicked(rig.now, outlet, id, "boom");
-                }
-                Step::Advance { millis } => {
-                    rig.advance(Duration::from_millis(millis));
-                    disk.advance(Duration::from_millis(millis));
-                }
-                Step::Flush => rig.flush(3 * SECOND),
-                Step::Unready { .. } => rig.engine.unavailable(rig.now, 0, &unavailable()),
+            rig.take(&step, &mut taken);
+            if let Step::Advance { millis } = step {
+                disk.advance(Duration::from_millis(millis));
             }
             let snapshot = rig.check();
             prop_assert!(snapshot.used.bytes <= max_queue_bytes as u64 && snapshot.used.items <= 100);
-            prop_assert_eq!(snapshot.ledger(0).exported, taken, "what the receiver took");
+            prop_assert_eq!(snapshot.ledger(0).exported, taken[0], "what the receiver took");
         }
         rig.shutdown(SECOND);
         rig.poll();
