@@ -35,6 +35,8 @@
 //! - `ended == exported + rejected + lost{reason} + pending`, exact, at every moment that [`BatchProcessor::stats`] shows.
 //! - The bound holds exactly, in items and bytes; one thread may use all of it, and many do not multiply it.
 //! - A flush covers everything that ended before it was called, on every thread.
+//! - With a [`Store`](spanwright_core::Store) (a spool, [`BatchProcessorBuilder::with_stored_exporter`]) what has no room in memory, and what a
+//!   shutdown cannot deliver, is there, and is delivered later.
 //! - Nothing an exporter does (hang, fail, panic) reaches the application or ends the pipeline thread.
 //!
 //! # Features and MSRV

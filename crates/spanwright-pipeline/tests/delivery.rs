@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
-use spanwright_pipeline::{Compression, Pem};
+use spanwright_pipeline::{Compression, Pem, Protocol};
 use spanwright_testing::{Receiver, Reply, TestCertificates};
 
 use support::{PATIENCE, PROTOCOLS, end_spans, patient_config, probe, to, to_over};
@@ -193,5 +193,27 @@ fn a_receiver_that_asks_for_a_certificate_gets_it() {
         end_spans(&pipeline, 1);
         let report = pipeline.shutdown(PATIENCE).unwrap();
         assert!(report.is_complete(), "{protocol}: {report}");
+    }
+}
+
+#[test]
+fn what_is_refused_for_good_or_taken_in_part_is_sent_once() {
+    // gRPC's codes that OTLP does not retry, and the statuses that are no hint to come back.
+    let codes = [2, 3, 5, 6, 7, 9, 12, 13, 16].map(|code| (Protocol::Grpc, Reply::grpc_status(code, "no")));
+    let statuses = [400, 401, 403, 404, 405, 422, 500, 501, 505];
+    let statuses = statuses.map(|status| (Protocol::HttpProtobuf, Reply::http_status(status)));
+    let partial = PROTOCOLS.map(|protocol| (protocol, Reply::partial_success(4, "four")));
+    for (protocol, reply) in codes.into_iter().chain(statuses).chain(partial) {
+        let what = format!("{protocol:?} {reply:?}");
+        let receiver = Receiver::spawn().unwrap();
+        receiver.set_default(reply);
+        let pipeline = to_over(&receiver, protocol).build().unwrap();
+        end_spans(&pipeline, 10);
+        pipeline.flush(PATIENCE).unwrap();
+        // Whatever was to be sent again would be by now, and at the latest here.
+        pipeline.shutdown(PATIENCE).unwrap();
+        assert_eq!(receiver.requests().len(), 1, "{what}");
+        let ledger = probe(&pipeline, 0).settled();
+        assert_eq!(ledger.lost.total() + ledger.rejected + ledger.exported, 10, "{what}");
     }
 }
