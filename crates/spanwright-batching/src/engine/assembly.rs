@@ -6,7 +6,7 @@ use spanwright_core::semconv::{self, attribute};
 use spanwright_core::{LossReason, Priority};
 
 use super::Engine;
-use super::outlet::{Label, Permit, Work};
+use super::request::{Label, Permit, Work};
 use crate::collect::{Chunk, Collect, Piece, Room};
 use crate::intake::Epoch;
 

@@ -2,29 +2,34 @@
 //!
 //! ```text
 //! ready chunks ─► assemble ─► Outlet (one a destination): waiting ─► under way ─► settled: exported | rejected | lost
-//!                                                            ▲           │
-//!                                                            └─ parked ◄─┘ retryable
+//!                                                            ▲  ▲        │
+//!                                                            │  └ parked ◄ retryable
+//!                                                            └── Shelf ◄─┘ short of memory, or the end
 //! ```
 //!
 //! Time comes in with every call, randomness as a seed; what to do comes out of [`Engine::poll`].
 
 mod assembly;
+mod destination;
 mod flush;
 mod outcome;
 mod outlet;
+mod request;
 mod shelf;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::semconv::{self, attribute};
-use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority, SeededRandom, Store};
+use spanwright_core::{Event, ExportError, LossCounts, LossReason, Observer, Priority, SeededRandom};
 
 use self::assembly::Rest;
+pub(crate) use self::destination::Destination;
 pub(crate) use self::flush::Reply;
 use self::flush::{Flush, Settled};
-pub(crate) use self::outlet::RequestId;
-use self::outlet::{InFlight, Label, Outlet, Work};
+use self::outlet::Outlet;
+pub(crate) use self::request::RequestId;
+use self::request::{InFlight, Label, Work};
 use self::shelf::Shelf;
 use crate::collect::{Collect, Piece};
 use crate::intake::{Epoch, Intake, Swept};
@@ -61,26 +66,6 @@ pub(crate) struct Engine<C: Collect> {
     is_short: bool,
     /// When a shutdown stops to wait for receivers, and puts into the stores what is left.
     put_away_at: Option<Instant>,
-}
-
-/// A destination, as it is made.
-pub(crate) struct Destination {
-    pub(crate) name: Arc<str>,
-    pub(crate) store: Option<Arc<dyn Store>>,
-}
-
-impl Destination {
-    /// Without a store.
-    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
-        Self {
-            name: name.into(),
-            store: None,
-        }
-    }
-
-    pub(crate) fn writes_ahead(&self) -> bool {
-        self.store.as_ref().is_some_and(|store| store.writes_ahead())
-    }
 }
 
 /// What the driver does next.

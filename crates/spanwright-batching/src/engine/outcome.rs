@@ -7,7 +7,7 @@ use spanwright_core::{ErrorKind, Event, ExportError, LossCounts, LossReason, Rec
 
 use super::Engine;
 use super::flush::Settled;
-use super::outlet::{InFlight, Label, RequestId, Work};
+use super::request::{InFlight, Label, RequestId, Work};
 use crate::collect::Collect;
 
 impl<C: Collect> Engine<C> {

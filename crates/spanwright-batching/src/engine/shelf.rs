@@ -13,7 +13,7 @@ use spanwright_core::semconv::{self, attribute};
 use spanwright_core::{DrainPace, DrainPermit, EncodedBatch, LossCounts, NotStored, Store, StoreCounts, Stored};
 
 use super::Engine;
-use super::outlet::{InFlight, Work};
+use super::request::{InFlight, Work};
 use crate::collect::Collect;
 
 /// A destination's store, and how fast it is emptied.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use spanwright_core::{EncodedBatch, ErrorKind, LossCounts, Pressure, Receipt};
+use spanwright_core::{EncodedBatch, ErrorKind, LossCounts, Pressure, Receipt, Store};
 
 use super::*;
 use crate::collect::{Class, Encoded, EncodedInput, EncodedRequest};
