@@ -121,6 +121,8 @@ fn each_destination_has_its_own_and_one_that_is_away_costs_the_other_nothing() {
         (40, 40)
     );
     assert!(directory.path().join("otlp").is_dir() && directory.path().join("away").is_dir());
+    let (_, on_disk, ..) = inspect(&DiskFs, directory.path(), true).unwrap().total();
+    assert_eq!(on_disk, 40, "seen from above");
 }
 
 #[test]

@@ -91,7 +91,8 @@ impl Inspection {
     }
 }
 
-/// Looks at a spool's directory. Takes no lock and changes nothing, so that it may be in use.
+/// Looks at a spool's directory, or at that of a pipeline, in which each destination has one. Takes no lock and changes nothing, so
+/// that it may be in use.
 ///
 /// With `is_verifying` every checksum is computed; else records are counted by their headers, at the cost of reading these.
 ///
@@ -127,18 +128,25 @@ pub fn export(fs: &dyn Fs, directory: &Path, out: &mut dyn Write) -> io::Result<
 type Visit<'a, 'b> = &'a mut Option<&'b mut dyn FnMut(u32, &[u8]) -> io::Result<()>>;
 
 fn visit(fs: &dyn Fs, directory: &Path, is_verifying: bool, visit: Visit<'_, '_>) -> io::Result<Inspection> {
-    let mut names: Vec<String> = fs
-        .list(directory)?
+    let mut paths = volumes_in(fs, directory)?;
+    // That of a pipeline has a spool for each destination.
+    for entry in fs.list(directory)? {
+        if entry.is_dir && parse_volume(&entry.name).is_none() {
+            paths.extend(volumes_in(fs, &directory.join(entry.name)).unwrap_or_default());
+        }
+    }
+    paths.sort_unstable();
+    let directories = paths
         .into_iter()
-        .filter(|entry| entry.is_dir && parse_volume(&entry.name).is_some())
-        .map(|entry| entry.name)
-        .collect();
-    names.sort_unstable();
-    let directories = names
-        .iter()
-        .map(|name| visit_directory(fs, directory.join(name), is_verifying, visit))
+        .map(|path| visit_directory(fs, path, is_verifying, visit))
         .collect::<io::Result<_>>()?;
     Ok(Inspection { directories })
+}
+
+fn volumes_in(fs: &dyn Fs, directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs.list(directory)?.into_iter();
+    let volumes = entries.filter(|entry| entry.is_dir && parse_volume(&entry.name).is_some());
+    Ok(volumes.map(|entry| directory.join(entry.name)).collect())
 }
 
 fn visit_directory(
