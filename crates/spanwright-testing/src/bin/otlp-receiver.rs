@@ -13,10 +13,10 @@ use spanwright_testing::{Mode, Receiver, ReceiverBuilder};
 
 const USAGE: &str = "\
 usage: otlp-receiver [options]
-  --mode count|keep   count spans only (default), or decode and keep them
-  --latency-ms N      how long every answer takes (default 0)
-  --grpc-addr A       where gRPC is served (default 127.0.0.1:0)
-  --http-addr A       where HTTP is served (default 127.0.0.1:0)";
+  --mode count|distinct|keep  count spans only (default), tell repeated ones apart, or decode and keep them
+  --latency-ms N              how long every answer takes (default 0)
+  --grpc-addr A               where gRPC is served (default 127.0.0.1:0)
+  --http-addr A               where HTTP is served (default 127.0.0.1:0)";
 
 fn main() -> ExitCode {
     let builder = match parse(std::env::args().skip(1)) {
@@ -45,6 +45,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<ReceiverBuilder,
         let refused = || Refused(format!("{option} {value}"));
         builder = match (option.as_str(), value.as_str()) {
             ("--mode", "count") => builder.with_mode(Mode::Count),
+            ("--mode", "distinct") => builder.with_mode(Mode::Distinct),
             ("--mode", "keep") => builder.with_mode(Mode::Keep),
             ("--latency-ms", millis) => {
                 builder.with_latency(Duration::from_millis(millis.parse().map_err(|_| refused())?))

@@ -61,7 +61,7 @@ impl Arrived<'_> {
     }
 
     fn into_request(self, protocol: Protocol) -> (ReceivedRequest, Option<Refusal>) {
-        let (decoded, refusal) = match self.decoded {
+        let (mut decoded, refusal) = match self.decoded {
             Ok(decoded) => (Some(decoded), None),
             Err(refusal) => (None, Some(refusal)),
         };
@@ -75,6 +75,10 @@ impl Arrived<'_> {
             compressed_len: self.compressed_len,
             decoded_len: decoded.as_ref().map_or(0, |decoded| decoded.len),
             span_count: decoded.as_ref().map_or(0, |decoded| decoded.span_count),
+            identities: decoded
+                .as_mut()
+                .map(|decoded| std::mem::take(&mut decoded.identities))
+                .unwrap_or_default(),
             message: decoded.and_then(|decoded| decoded.message),
             answer: Answer::Pending,
         };

@@ -13,6 +13,7 @@ mod server;
 mod settings;
 mod state;
 mod status;
+mod walk;
 
 use std::fmt;
 use std::io;
@@ -49,7 +50,8 @@ const DEFAULT_WINDOW_BYTES: u32 = 4 << 20;
 ///
 /// [`Counts::spans`] are those that were seen, each time that they were sent. [`Counts::accepted_spans`] are those that the receiver
 /// took, by its own word: an answer of success, without those rejected in it. A request that was refused, reset or given up by
-/// the client adds nothing there.
+/// the client adds nothing there. A request that was sent again because its answer got lost was taken twice: in
+/// [`Mode::Distinct`], [`Counts::repeated_spans`] says how many of them had been taken before.
 ///
 /// # Waiting
 ///
@@ -177,13 +179,13 @@ impl Receiver {
         self.counts().max_in_flight
     }
 
-    /// The requests so far, in the order of arrival, refused ones among them. Empty in [`Mode::Count`].
+    /// The requests so far, in the order of arrival, refused ones among them. Empty but in [`Mode::Keep`].
     #[must_use]
     pub fn requests(&self) -> Vec<ReceivedRequest> {
         self.shared.requests()
     }
 
-    /// The spans of the requests that were taken, in the order of arrival. Empty in [`Mode::Count`].
+    /// The spans of the requests that were taken, in the order of arrival. Empty but in [`Mode::Keep`].
     ///
     /// A partial success does not tell which spans were rejected, so all spans of such a request are here.
     #[must_use]

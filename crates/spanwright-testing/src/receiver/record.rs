@@ -8,6 +8,8 @@ use http::HeaderMap;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
 
+use super::walk::SpanIdentity;
+
 /// One export request that arrived whole.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -35,6 +37,8 @@ pub struct ReceivedRequest {
     pub message: Option<Arc<ExportTraceServiceRequest>>,
     /// What it was answered.
     pub answer: Answer,
+    /// Of its spans, where they are told apart; until it is recorded.
+    pub(super) identities: Vec<SpanIdentity>,
 }
 
 impl ReceivedRequest {
@@ -108,6 +112,9 @@ pub struct Counts {
     pub spans: u64,
     /// Spans that were taken: in a request that was answered with success, and not rejected there.
     pub accepted_spans: u64,
+    /// Spans of those that had been taken before, by their ids. Counted in [`Mode::Distinct`](super::Mode::Distinct) only; spans
+    /// without valid ids never.
+    pub repeated_spans: u64,
     /// Spans that were rejected in a partial success.
     pub rejected_spans: u64,
     /// Bytes of messages on the wire.
@@ -131,6 +138,7 @@ impl Counts {
             max_in_flight,
             spans,
             accepted_spans,
+            repeated_spans,
             rejected_spans,
             compressed_bytes,
             decoded_bytes,
@@ -139,7 +147,8 @@ impl Counts {
         format!(
             "{{\"connections\":{connections},\"requests\":{requests},\"answered\":{answered},\
              \"in_flight\":{in_flight},\"max_in_flight\":{max_in_flight},\"spans\":{spans},\
-             \"accepted_spans\":{accepted_spans},\"rejected_spans\":{rejected_spans},\
+             \"accepted_spans\":{accepted_spans},\"repeated_spans\":{repeated_spans},\
+             \"rejected_spans\":{rejected_spans},\
              \"compressed_bytes\":{compressed_bytes},\"decoded_bytes\":{decoded_bytes},\
              \"health_checks\":{health_checks}}}"
         )

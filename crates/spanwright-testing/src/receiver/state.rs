@@ -1,6 +1,6 @@
 //! What the test's thread and the receiver's thread share.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::record::{Answer, Counts, ReceivedRequest};
 use super::reply::Reply;
 use super::settings::{Mode, Settings};
+use super::walk::SpanIdentity;
 use crate::watched::Watched;
 
 /// Chooses the reply to a request.
@@ -26,6 +27,8 @@ struct State {
     default: Reply,
     responder: Option<Responder>,
     settings: Settings,
+    /// What was taken, where spans are told apart.
+    taken: HashSet<SpanIdentity>,
 }
 
 impl Shared {
@@ -67,6 +70,13 @@ impl Shared {
         self.state.lock().responder = Some(responder);
     }
 
+    /// Takes these spans, and says how many had been taken before.
+    fn take(&self, identities: &[SpanIdentity]) -> u64 {
+        let taken = &mut self.state.lock().taken;
+        let repeated = identities.iter().filter(|identity| !taken.insert(**identity));
+        repeated.count() as u64
+    }
+
     /// The next reply: of the script, else of the responder, else the default.
     fn choose(&self, request: &ReceivedRequest) -> Reply {
         let mut state = self.state.lock();
@@ -93,7 +103,11 @@ pub(super) struct Flight {
 
 enum Progress {
     Arriving,
-    Recorded { index: Option<usize>, span_count: u64 },
+    Recorded {
+        index: Option<usize>,
+        span_count: u64,
+        identities: Vec<SpanIdentity>,
+    },
     Answered,
 }
 
@@ -129,6 +143,10 @@ impl Flight {
         {
             request.answer = answer;
         }
+        let repeated = match (&progress, answer) {
+            (Progress::Recorded { identities, .. }, Answer::Accepted { .. }) => self.shared.take(identities),
+            _ => 0,
+        };
         // Counted last: who waited for the count finds the rest done.
         self.shared.counts.change(|counts| {
             counts.in_flight -= u64::from(!matches!(progress, Progress::Answered));
@@ -140,11 +158,13 @@ impl Flight {
                 let rejected = rejected.min(span_count);
                 counts.rejected_spans += rejected;
                 counts.accepted_spans += span_count - rejected;
+                counts.repeated_spans += repeated;
             }
         });
     }
 
-    fn record(&mut self, request: ReceivedRequest) {
+    fn record(&mut self, mut request: ReceivedRequest) {
+        let identities = std::mem::take(&mut request.identities);
         let span_count = request.span_count;
         let (compressed, decoded) = (request.compressed_len as u64, request.decoded_len as u64);
         let mut state = self.shared.state.lock();
@@ -153,7 +173,11 @@ impl Flight {
             state.requests.len() - 1
         });
         drop(state);
-        self.progress = Progress::Recorded { index, span_count };
+        self.progress = Progress::Recorded {
+            index,
+            span_count,
+            identities,
+        };
         self.shared.counts.change(|counts| {
             counts.requests += 1;
             counts.spans += span_count;

@@ -50,6 +50,23 @@ async fn counting_needs_no_message() {
 }
 
 #[tokio::test]
+async fn spans_that_are_taken_again_are_told_apart_and_refused_ones_were_not_taken() {
+    let receiver = Receiver::builder().with_mode(Mode::Distinct).spawn().unwrap();
+    receiver.script([Reply::unavailable(), Reply::ok()]);
+    let mut client = grpc_client(&receiver).await;
+    assert!(client.export(request(5)).await.is_err());
+    for spans in [3, 5, 5] {
+        client.export(request(spans)).await.unwrap();
+    }
+    let counts = receiver.counts();
+    assert_eq!(
+        (counts.spans, counts.accepted_spans, counts.repeated_spans),
+        (18, 13, 8)
+    );
+    assert!(receiver.requests().is_empty());
+}
+
+#[tokio::test]
 async fn understands_both_compressions() {
     let receiver = Receiver::spawn().unwrap();
     for (encoding, name) in [(CompressionEncoding::Gzip, "gzip"), (CompressionEncoding::Zstd, "zstd")] {

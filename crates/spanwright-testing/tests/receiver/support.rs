@@ -22,10 +22,10 @@ pub(crate) async fn patiently<F: Future>(future: F) -> F::Output {
 }
 
 pub(crate) fn request(spans: usize) -> ExportTraceServiceRequest {
-    let span = |index| Span {
+    let span = |index: usize| Span {
         name: format!("span {index}"),
         trace_id: vec![1; 16],
-        span_id: vec![2; 8],
+        span_id: (index as u64 + 1).to_be_bytes().to_vec(),
         ..Span::default()
     };
     ExportTraceServiceRequest {
