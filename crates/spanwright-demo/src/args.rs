@@ -1,13 +1,16 @@
 //! What the command line asks for.
 //!
-//! Read by hand: ten flags do not need a dependency, and the messages say what is accepted in the same words as everywhere else.
+//! Read by hand: a dozen flags do not need a dependency, and the messages say what is accepted in the same words as everywhere else.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
 use spanwright_core::BuildError;
 
+use crate::choices::{Compression, Kind, OutageKind, Protocol, Sampling, choose, names};
 use crate::failure::Failure;
+use crate::outage::Outage;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,46 +31,11 @@ pub(crate) struct Args {
     pub(crate) rate: u32,
     pub(crate) duration: Duration,
     pub(crate) sampling: Sampling,
+    pub(crate) outage: Option<Outage>,
+    /// Where the spool is, if there is to be one.
+    pub(crate) spool: Option<PathBuf>,
     pub(crate) is_json: bool,
     pub(crate) calibrates: bool,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
-    Spanwright,
-    Stock,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Protocol {
-    Grpc,
-    Http,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Compression {
-    None,
-    Gzip,
-    Zstd,
-}
-
-/// Which traces are kept.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Sampling {
-    AlwaysOn,
-    Ratio,
-    RateLimiting,
-    Adaptive,
-    Priority,
-    Rules,
-    PerKey,
-    Tail,
-}
-
-/// Something that is chosen by its name.
-trait Choice: Copy + 'static {
-    const ALL: &'static [Self];
-    fn as_str(self) -> &'static str;
 }
 
 /// Two cores serve it with ease, in a release build.
@@ -80,7 +48,7 @@ impl Args {
     /// Reads the arguments that follow the program's name.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Command, Failure> {
         let mut args = Self::default();
-        let (mut pipeline, mut is_comparison) = (None, false);
+        let (mut pipeline, mut is_comparison, mut outage_kind) = (None, false, None);
         // `cargo demo -- --json` says what `cargo demo --json` does: the alias has a `--` of its own.
         let mut arguments = arguments
             .into_iter()
@@ -100,10 +68,13 @@ impl Args {
                 "--compression" => args.compression = choose(flag, &value(&names::<Compression>())?)?,
                 "--duration" => args.duration = duration(flag, &value("seconds")?)?,
                 "--endpoint" => args.endpoint = Some(endpoint(flag, value("a URL")?)?),
+                "--outage" => args.outage = Some(Outage::parse(flag, &value("START..END, in seconds")?)?),
+                "--outage-kind" => outage_kind = Some(choose(flag, &value(&names::<OutageKind>())?)?),
                 "--pipeline" => pipeline = Some(choose(flag, &value(&names::<Kind>())?)?),
                 "--protocol" => args.protocol = choose(flag, &value(&names::<Protocol>())?)?,
                 "--sampler" => args.sampling = choose(flag, &value(&names::<Sampling>())?)?,
                 "--rate" => args.rate = rate(flag, &value("requests per second")?)?,
+                "--spool" => args.spool = Some(spool(flag, value("a directory")?)?),
                 "--compare" => is_comparison = true,
                 "--json" => args.is_json = true,
                 "--no-calibrate" => args.calibrates = false,
@@ -117,17 +88,58 @@ impl Args {
         args.kinds = match (pipeline, is_comparison) {
             (Some(kind), true) => {
                 let accepted = "nothing beside `--compare`, which runs both";
-                return Err(BuildError::new("--pipeline", kind.as_str(), accepted).into());
+                return Err(BuildError::new("--pipeline", kind, accepted).into());
             }
             (None, true) => &[Kind::Spanwright, Kind::Stock],
             (Some(Kind::Stock), false) => &[Kind::Stock],
             (Some(Kind::Spanwright) | None, false) => &[Kind::Spanwright],
         };
-        if args.sampling == Sampling::Tail && args.kinds.contains(&Kind::Stock) {
-            let accepted = "a sampler that decides at the start of a span; the stock pipeline has no tail";
-            return Err(BuildError::new("--sampler", args.sampling.as_str(), accepted).into());
-        }
+        args.choose_outage_kind(outage_kind)?;
+        args.check()?;
         Ok(Command::Run(args))
+    }
+
+    /// Whether the receiver tells every span from every other, so that it can be shown that none is missing.
+    pub(crate) fn has_proof(&self) -> bool {
+        self.outage.is_some() || self.spool.is_some()
+    }
+
+    fn choose_outage_kind(&mut self, kind: Option<OutageKind>) -> Result<(), BuildError> {
+        match (&mut self.outage, kind) {
+            (Some(outage), Some(kind)) => outage.kind = kind,
+            (None, Some(kind)) => {
+                let accepted = "nothing without `--outage START..END`, which says when";
+                return Err(BuildError::new("--outage-kind", kind, accepted));
+            }
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    /// What cannot be used together.
+    fn check(&self) -> Result<(), BuildError> {
+        if self.sampling == Sampling::Tail && self.kinds.contains(&Kind::Stock) {
+            let accepted = "a sampler that decides at the start of a span; the stock pipeline has no tail";
+            return Err(BuildError::new("--sampler", self.sampling, accepted));
+        }
+        if let Some(outage) = &self.outage {
+            if self.endpoint.is_some() {
+                let accepted = "nothing beside `--endpoint`: only the receiver in this process can be taken away";
+                return Err(BuildError::new("--outage", outage, accepted));
+            }
+            if outage.end > self.duration {
+                let seconds = self.duration.as_secs_f64();
+                let accepted = format!("an end within the run, which lasts {seconds} s; `--duration` makes it longer");
+                return Err(BuildError::new("--outage", outage, accepted));
+            }
+        }
+        if let Some(directory) = &self.spool
+            && !self.kinds.contains(&Kind::Spanwright)
+        {
+            let accepted = "nothing beside `--pipeline stock`, which has no spool";
+            return Err(BuildError::new("--spool", directory.display(), accepted));
+        }
+        Ok(())
     }
 }
 
@@ -141,20 +153,12 @@ impl Default for Args {
             rate: DEFAULT_RATE,
             duration: DEFAULT_DURATION,
             sampling: Sampling::AlwaysOn,
+            outage: None,
+            spool: None,
             is_json: false,
             calibrates: true,
         }
     }
-}
-
-fn choose<T: Choice>(flag: &str, value: &str) -> Result<T, BuildError> {
-    let found = T::ALL.iter().copied().find(|choice| choice.as_str() == value);
-    found.ok_or_else(|| BuildError::new(flag.to_owned(), value, names::<T>()))
-}
-
-fn names<T: Choice>() -> String {
-    let names: Vec<_> = T::ALL.iter().map(|choice| choice.as_str()).collect();
-    names.join(", ")
 }
 
 /// What is checked here is what both pipelines need; they look closer.
@@ -167,6 +171,16 @@ fn endpoint(flag: &str, value: String) -> Result<String, BuildError> {
             Err(BuildError::new(flag.to_owned(), value, accepted))
         }
     }
+}
+
+/// Looked at early: the pipeline, which makes it, starts only after the calibration.
+fn spool(flag: &str, value: String) -> Result<PathBuf, BuildError> {
+    let path = PathBuf::from(&value);
+    if value.is_empty() || (path.exists() && !path.is_dir()) {
+        let accepted = "a directory, or a path where one can be made";
+        return Err(BuildError::new(flag.to_owned(), value, accepted));
+    }
+    Ok(path)
 }
 
 fn rate(flag: &str, value: &str) -> Result<u32, BuildError> {
@@ -192,179 +206,5 @@ fn duration(flag: &str, value: &str) -> Result<Duration, BuildError> {
         })
 }
 
-impl Choice for Kind {
-    const ALL: &'static [Self] = &[Self::Spanwright, Self::Stock];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Spanwright => "spanwright",
-            Self::Stock => "stock",
-        }
-    }
-}
-
-impl Choice for Protocol {
-    const ALL: &'static [Self] = &[Self::Grpc, Self::Http];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::Http => "http",
-        }
-    }
-}
-
-impl Choice for Compression {
-    const ALL: &'static [Self] = &[Self::None, Self::Gzip, Self::Zstd];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        }
-    }
-}
-
-impl Sampling {
-    /// All of them, in the order of the help.
-    pub(crate) const ALL: &'static [Self] = &[
-        Self::AlwaysOn,
-        Self::Ratio,
-        Self::RateLimiting,
-        Self::Adaptive,
-        Self::Priority,
-        Self::Rules,
-        Self::PerKey,
-        Self::Tail,
-    ];
-}
-
-impl Choice for Sampling {
-    const ALL: &'static [Self] = Self::ALL;
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::AlwaysOn => "always_on",
-            Self::Ratio => "ratio",
-            Self::RateLimiting => "rate_limiting",
-            Self::Adaptive => "adaptive",
-            Self::Priority => "priority",
-            Self::Rules => "rules",
-            Self::PerKey => "per_key",
-            Self::Tail => "tail",
-        }
-    }
-}
-
-macro_rules! display_as_str {
-    ($($name:ty),+) => {$(
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    )+};
-}
-
-display_as_str!(Compression, Kind, Protocol, Sampling);
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<Args, String> {
-        match Args::parse(line.split_whitespace().map(str::to_owned)) {
-            Ok(Command::Run(args)) => Ok(args),
-            Ok(Command::Help) => Err("help".into()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    #[test]
-    fn nothing_given_is_the_default() {
-        assert_eq!(parse(""), Ok(Args::default()));
-    }
-
-    #[test]
-    fn the_separator_of_cargo_is_skipped_once() {
-        assert_eq!(parse("-- --json"), parse("--json"));
-        assert!(parse("--json --").is_err() && parse("-- --").is_err());
-    }
-
-    #[test]
-    fn values_stand_behind_the_flag_or_attached_to_it() {
-        let args =
-            parse("--rate 1_500 --duration=2.5s --endpoint http://a?b=c --protocol=http --compression zstd --json");
-        let expected = Args {
-            endpoint: Some("http://a?b=c".into()),
-            protocol: Protocol::Http,
-            compression: Compression::Zstd,
-            rate: 1_500,
-            duration: Duration::from_millis(2_500),
-            is_json: true,
-            ..Args::default()
-        };
-        assert_eq!(args, Ok(expected));
-        assert_eq!(parse("--pipeline stock").unwrap().kinds, [Kind::Stock]);
-        assert_eq!(parse("--compare").unwrap().kinds, [Kind::Spanwright, Kind::Stock]);
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_named_with_what_can() {
-        for (line, message) in [
-            (
-                "--rate fast",
-                "`--rate` cannot be `fast`; accepted: requests per second, 1 to 1000000",
-            ),
-            (
-                "--rate 0",
-                "`--rate` cannot be `0`; accepted: requests per second, 1 to 1000000",
-            ),
-            (
-                "--duration 1m",
-                "`--duration` cannot be `1m`; accepted: seconds, 0.1 to 86400, for instance 10 or 10s",
-            ),
-            (
-                "--duration NaN",
-                "`--duration` cannot be `NaN`; accepted: seconds, 0.1 to 86400, for instance 10 or 10s",
-            ),
-            ("--protocol tcp", "`--protocol` cannot be `tcp`; accepted: grpc, http"),
-            (
-                "--compression lz4",
-                "`--compression` cannot be `lz4`; accepted: none, gzip, zstd",
-            ),
-            (
-                "--pipeline fast",
-                "`--pipeline` cannot be `fast`; accepted: spanwright, stock",
-            ),
-            (
-                "--endpoint collector:4317",
-                "`--endpoint` cannot be `collector:4317`; accepted: a URL, for instance http://127.0.0.1:4317",
-            ),
-            (
-                "--compare --pipeline stock",
-                "`--pipeline` cannot be `stock`; accepted: nothing beside `--compare`, which runs both",
-            ),
-            (
-                "--sampler some",
-                "`--sampler` cannot be `some`; accepted: always_on, ratio, rate_limiting, adaptive, priority, rules, per_key, tail",
-            ),
-            (
-                "--sampler tail --compare",
-                "`--sampler` cannot be `tail`; accepted: a sampler that decides at the start of a span; the stock pipeline has no tail",
-            ),
-            ("--protocol", "`--protocol` needs a value: grpc, http"),
-            ("--json=yes", "`--json` takes no value"),
-            ("--fast", "`--fast` is not known; `--help` lists what is"),
-            ("load", "`load` is not known; `--help` lists what is"),
-        ] {
-            assert_eq!(parse(line), Err(message.into()), "{line}");
-        }
-    }
-
-    #[test]
-    fn help_wins_over_what_follows() {
-        assert_eq!(parse("--rate 5 -h --nonsense"), Err("help".into()));
-    }
-}
+mod tests;

@@ -16,6 +16,11 @@ usage: cargo demo [flags]
   --sampler NAME                  which traces are kept, see below                            [always_on]
   --pipeline spanwright|stock     stock: the SDK's batch processor and opentelemetry-otlp     [spanwright]
   --compare                       both pipelines, one after the other, side by side
+  --outage START..END             the receiver is away, in seconds of the load; up to its end: at the shutdown, too
+  --outage-kind refuse|hang|exhausted
+                                  refuses connections; takes requests and never answers; answers
+                                  RESOURCE_EXHAUSTED, and when to come back                   [refuse]
+  --spool DIR                     Spanwright keeps on disk what memory has no room for, or the end of the run no time
   --no-calibrate                  leave out the calibration, and with it the cost
   --json                          figures as JSON on standard output, and nothing else there
   --help, -h                      this text
@@ -27,6 +32,15 @@ Where is every span?
   ended = exported + rejected + lost + pending, of which Spanwright counts every column. The stock pipeline has no such
   account. It is counted from outside: what is missing after its shutdown had no room in the queue, and what a receiver
   rejects in a request that it otherwise takes cannot be seen.
+
+What does an outage cost?  (--outage, --spool)
+  Spanwright parks the requests in memory (parked), writes to --spool what goes beyond (spooled), stops asking a receiver
+  that is away (breaker open) and sends from memory and from disk when it is back (replayed). The stock pipeline does none of
+  it: what it cannot export is lost. A second run with the same --spool first delivers what an earlier one left (recovered).
+    cargo demo --outage 2..5 --compare                        both through the same outage
+    cargo demo --outage 6..10 --spool DIR; cargo demo --spool DIR   away to the end, and what the next run makes of it
+  With either flag the receiver keeps the ids of all spans (some 40 bytes each), so that it can tell those that arrived from
+  those that came again because an answer got lost. Standard error has a row each second.
 
 Which traces are kept?  (--sampler)
   always_on      all of them
@@ -47,7 +61,7 @@ What did it cost?
   busy machine. For figures to rely on there are the benches.
 
 Exit code
-  0  every span that ended was exported
-  1  some were not, or the demo could not run
+  0  no span was lost: every one arrived, or is on disk for the next run (the words, and \"verdict\" in JSON, say which)
+  1  some did not arrive, of either pipeline with --compare, or the demo could not run
   2  a flag cannot be used as it is
 ";

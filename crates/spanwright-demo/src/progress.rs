@@ -1,18 +1,33 @@
-//! The line that shows that it runs.
+//! What shows that it runs.
+
+mod line;
+mod rows;
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
+use crate::choices::OutageKind;
 use crate::pipelines::Snapshot;
 use crate::table::grouped;
 
-/// A line each second on standard error; on a terminal always the same one.
+/// A line each second on standard error.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    is_terminal: bool,
+    style: Style,
+    /// Whether it is always the same line.
+    is_overwritten: bool,
     /// How much of the terminal's line is written on.
     width: usize,
     last: Reading,
+}
+
+/// How much there is to see.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Style {
+    /// That it goes well: on a terminal always the same line.
+    Line,
+    /// What an outage does, second by second, under a head.
+    Rows,
 }
 
 /// What a line is computed from.
@@ -20,30 +35,39 @@ pub(crate) struct Progress {
 pub(crate) struct Reading {
     pub(crate) elapsed: Duration,
     pub(crate) requests: u64,
+    /// How the receiver is away, if it is.
+    pub(crate) outage: Option<OutageKind>,
     pub(crate) snapshot: Snapshot,
 }
 
 impl Progress {
     /// Begins with a line that says what is about to run.
-    pub(crate) fn begin(title: &str) -> Self {
+    pub(crate) fn begin(title: &str, style: Style) -> Self {
         // A closed standard error is no reason not to run.
         let _ = writeln!(stderr(), "{title}");
+        if style == Style::Rows {
+            let _ = writeln!(stderr(), "{}", rows::head());
+        }
         Self {
-            is_terminal: stderr().is_terminal(),
+            style,
+            is_overwritten: style == Style::Line && stderr().is_terminal(),
             width: 0,
             last: Reading::default(),
         }
     }
 
     pub(crate) fn show(&mut self, reading: Reading) {
-        let text = line(&self.last, &reading);
+        let text = match self.style {
+            Style::Line => line::line(&self.last, &reading),
+            Style::Rows => rows::row(&self.last, &reading),
+        };
         self.last = reading;
         self.write(&text);
     }
 
     /// The line stays; what comes next begins a new one.
     pub(crate) fn finish(&mut self) {
-        if self.is_terminal && self.width > 0 {
+        if self.is_overwritten && self.width > 0 {
             self.width = 0;
             let _ = writeln!(stderr());
         }
@@ -51,7 +75,7 @@ impl Progress {
 
     fn write(&mut self, text: &str) {
         // Nor to end.
-        let _ = if self.is_terminal {
+        let _ = if self.is_overwritten {
             let width = self.width;
             self.width = text.chars().count();
             write!(stderr(), "\r{text:<width$}").and_then(|()| stderr().flush())
@@ -61,105 +85,13 @@ impl Progress {
     }
 }
 
-/// Rates are those since the last line, the rest is as it is.
-fn line(last: &Reading, now: &Reading) -> String {
+/// How many a second there were between two readings.
+fn per_second(last: &Reading, now: &Reading, count: impl Fn(&Reading) -> u64) -> String {
     let seconds = (now.elapsed - last.elapsed).as_secs_f64();
-    let per_second = |from: u64, to: u64| {
-        let rate = if seconds > 0.0 {
-            to.saturating_sub(from) as f64 / seconds
-        } else {
-            0.0
-        };
-        grouped(rate.round() as u64)
+    let rate = if seconds > 0.0 {
+        count(now).saturating_sub(count(last)) as f64 / seconds
+    } else {
+        0.0
     };
-    let Snapshot {
-        account,
-        queue,
-        in_flight,
-        kept,
-    } = &now.snapshot;
-    let requests = per_second(last.requests, now.requests);
-    let elapsed = now.elapsed.as_secs_f64().round();
-    let mut text = format!("{elapsed:>4} s  {requests:>6} requests/s");
-    // Of the traces since the last line. A sampler that keeps all of them says nothing.
-    if let Some(share) = kept.since(&last.snapshot.kept).share()
-        && kept.dropped > 0
-    {
-        text.push_str(&format!("  kept {:>5.1} %", share * 100.0));
-    }
-    // Without a pipeline nobody counts spans.
-    if account.ended > 0 {
-        let spans = per_second(last.snapshot.account.ended, account.ended);
-        // Of what is pending, that which waits; or which was lost, where nobody can tell yet.
-        let queue = match queue {
-            Some(spans) => grouped(*spans),
-            None => format!("≤ {}", grouped(account.pending)),
-        };
-        let lost = grouped(account.lost_total());
-        text.push_str(&format!(
-            "  {spans:>7} spans/s  queue {queue:>6}  in flight {in_flight:>2}  lost {lost}"
-        ));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::account::Account;
-    use crate::sampling::Kept;
-
-    use super::*;
-
-    fn reading(seconds: u64, requests: u64, ended: u64, queue: Option<u64>) -> Reading {
-        let account = Account {
-            ended,
-            pending: 17,
-            lost: [("queue_full", 3)].into(),
-            ..Account::default()
-        };
-        Reading {
-            elapsed: Duration::from_secs(seconds),
-            requests,
-            snapshot: Snapshot {
-                account,
-                queue,
-                in_flight: 2,
-                kept: Kept::default(),
-            },
-        }
-    }
-
-    #[test]
-    fn rates_are_those_since_the_last_line() {
-        assert_eq!(
-            line(&reading(2, 1_000, 5_000, Some(0)), &reading(4, 5_000, 29_000, Some(12))),
-            "   4 s   2 000 requests/s   12 000 spans/s  queue     12  in flight  2  lost 3"
-        );
-    }
-
-    #[test]
-    fn of_a_sampler_that_drops_the_share_since_the_last_line_is_shown() {
-        let kept = |kept, dropped| Kept {
-            kept,
-            dropped,
-            by: Vec::new(),
-        };
-        let (mut before, mut after) = (reading(1, 10, 5, Some(0)), reading(2, 20, 10, Some(0)));
-        (before.snapshot.kept, after.snapshot.kept) = (kept(500, 500), kept(600, 1300));
-        assert!(line(&before, &after).contains(" requests/s  kept  11.1 %  "));
-        after.snapshot.kept = kept(600, 0);
-        assert!(!line(&before, &after).contains("kept"));
-    }
-
-    #[test]
-    fn a_queue_that_cannot_be_seen_holds_at_most_what_is_missing() {
-        let text = line(&Reading::default(), &reading(1, 1_000, 5_000, None));
-        assert!(text.contains("  queue   ≤ 17  in flight  2"), "{text}");
-    }
-
-    #[test]
-    fn without_a_pipeline_only_requests_are_shown() {
-        let text = line(&Reading::default(), &reading(1, 1_000, 0, None));
-        assert_eq!(text, "   1 s   1 000 requests/s");
-    }
+    grouped(rate.round() as u64)
 }

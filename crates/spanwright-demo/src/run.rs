@@ -5,18 +5,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use spanwright_testing::{Mode, Receiver, Reply};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{Instant, interval_at, sleep};
+use tokio::time::{Instant, interval, interval_at, sleep, sleep_until};
 
-use crate::account::Account;
-use crate::args::{Args, Kind, Protocol};
+use crate::account::{Account, Verdict};
+use crate::args::Args;
+use crate::choices::Kind;
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::load::{Load, Summary};
 use crate::measure::{Cost, EndMeter, OtherThreads};
+use crate::outage::Outage;
 use crate::pipelines::{self, Closing, Discard, Pipeline, Target};
-use crate::progress::{Progress, Reading};
+use crate::progress::{Progress, Reading, Style};
+use crate::receiver::{Embedded, Received};
 use crate::sampling::Kept;
 use crate::service::Service;
 
@@ -26,6 +29,9 @@ pub(crate) struct Outcome {
     pub(crate) kind: Kind,
     pub(crate) target: Target,
     pub(crate) account: Account,
+    /// The most spans that were seen waiting during the load.
+    pub(crate) most: Most,
+    pub(crate) endpoints: Vec<Endpoint>,
     /// What the pipeline said of its own shutdown.
     pub(crate) complaint: Option<String>,
     /// Why an export failed last.
@@ -40,12 +46,19 @@ pub(crate) struct Outcome {
     pub(crate) cost: Option<Cost>,
 }
 
-/// What the receiver in this process counted.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Received {
-    pub(crate) spans: u64,
-    /// Of the requests, as they were sent.
-    pub(crate) bytes: u64,
+/// The most spans that were seen in two places, looked at now and then.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Most {
+    pub(crate) parked: u64,
+    pub(crate) spooled: u64,
+}
+
+/// What a load was and did.
+struct Driven {
+    load: Summary,
+    /// Requests that the service counted.
+    served: u64,
+    most: Most,
 }
 
 /// Runs loads one after the other.
@@ -63,6 +76,10 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const CALIBRATION: Duration = Duration::from_secs(2);
 
 const LINE: Duration = Duration::from_secs(1);
+/// How often it is looked at how much waits.
+const LOOK: Duration = Duration::from_millis(50);
+
+const CALIBRATION_TITLE: &str = "calibration: the same load, its spans dropped where they end";
 
 /// As long as the SDK's own default.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,11 +106,12 @@ impl<'a> Runner<'a> {
     pub(crate) fn calibrate(&self) -> Result<Option<f64>, Failure> {
         let ends = Arc::new(EndMeter::default());
         self.drive(
-            "calibration: the same load, its spans dropped where they end",
+            Progress::begin(CALIBRATION_TITLE, Style::Line),
             &Discard::start(),
             WARM_UP + CALIBRATION,
             WARM_UP,
             &ends,
+            None,
         )?;
         Ok(ends.mean())
     }
@@ -101,39 +119,43 @@ impl<'a> Runner<'a> {
     /// The run itself. Its cost is known if the `baseline` is.
     pub(crate) fn run(&self, kind: Kind, baseline: Option<f64>) -> Result<Outcome, Failure> {
         let receiver = match self.args.endpoint {
-            None => Some(receiver(self.others.clone())?),
+            None => Some(Embedded::spawn(self.others.clone(), self.args.has_proof())?),
             Some(_) => None,
         };
-        let target = self.target(receiver.as_ref());
+        let target = self.target(kind, receiver.as_ref());
         let pipeline = pipelines::start(kind, &target, self.args.sampling)?;
         let (ends, before) = (Arc::new(EndMeter::default()), self.others.rest());
-        let name = kind.to_string();
-        let driven = self.drive(&name, &*pipeline, self.args.duration, Duration::ZERO, &ends);
+        let progress = Progress::begin(&self.title(kind), self.style());
+        let driven = self.drive(
+            progress,
+            &*pipeline,
+            self.args.duration,
+            Duration::ZERO,
+            &ends,
+            receiver.as_ref(),
+        );
         // Also after a load that failed: what it made is delivered.
         let Closing {
             account,
             complaint,
             trouble,
+            endpoints,
             kept,
         } = pipeline.shutdown(SHUTDOWN_TIMEOUT);
         let after = self.others.rest();
-        let (load, served) = driven?;
+        let Driven { load, served, most } = driven?;
         let cost = || {
             let used = after?.saturating_sub(before?);
             Cost::of(used, ends.mean()?, baseline?, account.ended, account.exported)
         };
-        let received = receiver.map(|receiver| {
-            let counts = receiver.counts();
-            Received {
-                spans: counts.accepted_spans,
-                bytes: counts.compressed_bytes,
-            }
-        });
+        let received = receiver.as_ref().map(Embedded::received);
         Ok(Outcome {
             kind,
             target,
             cost: cost(),
             account,
+            most,
+            endpoints,
             complaint,
             trouble,
             kept,
@@ -143,79 +165,126 @@ impl<'a> Runner<'a> {
         })
     }
 
-    fn target(&self, receiver: Option<&Receiver>) -> Target {
+    fn title(&self, kind: Kind) -> String {
+        match &self.args.outage {
+            Some(outage) => format!("{kind}: {}", outage.described(self.args.duration)),
+            None => kind.to_string(),
+        }
+    }
+
+    /// Rows where more is to be seen than fits into a line.
+    fn style(&self) -> Style {
+        if self.args.has_proof() {
+            Style::Rows
+        } else {
+            Style::Line
+        }
+    }
+
+    fn target(&self, kind: Kind, receiver: Option<&Embedded>) -> Target {
         let protocol = self.args.protocol;
-        let embedded = receiver.map(|receiver| match protocol {
-            Protocol::Grpc => receiver.grpc_endpoint(),
-            Protocol::Http => receiver.http_endpoint(),
-        });
+        let embedded = receiver.map(|receiver| receiver.endpoint(protocol));
         Target {
             endpoint: embedded.or_else(|| self.args.endpoint.clone()).unwrap_or_default(),
             protocol,
             compression: self.args.compression,
+            spool: self.args.spool.clone().filter(|_| kind == Kind::Spanwright),
         }
     }
 
-    /// Loads a service whose spans go to `pipeline`. When this returns, all of them have ended.
+    /// Loads a service whose spans go to `pipeline`, and takes its `receiver` away for as long as was asked for. When this returns,
+    /// all spans have ended.
     fn drive(
         &self,
-        title: &str,
+        mut progress: Progress,
         pipeline: &dyn Pipeline,
         duration: Duration,
         warm_up: Duration,
         ends: &Arc<EndMeter>,
-    ) -> Result<(Summary, u64), Failure> {
-        let mut progress = Progress::begin(title);
+        receiver: Option<&Embedded>,
+    ) -> Result<Driven, Failure> {
         let driven = self.runtime.block_on(async {
             let service = Service::spawn(pipeline.tracer(), Arc::clone(ends)).await?;
             let load = Load::new(service.address(), self.args.rate);
             let tally = load.tally();
             let start = Instant::now();
             let mut running = pin!(load.run(duration, self.interrupt.clone().happened()));
+            let mut outage = pin!(play(self.args.outage, receiver, start, duration));
+            let mut has_outage = true;
             let mut warm = pin!(sleep(warm_up));
             let mut is_warm = false;
-            let mut line = interval_at(start + LINE, LINE);
+            let (mut line, mut look) = (interval_at(start + LINE, LINE), interval(LOOK));
+            let mut most = Most::default();
             let load = loop {
                 tokio::select! {
                     load = &mut running => break load?,
+                    played = &mut outage, if has_outage => {
+                        has_outage = false;
+                        played?;
+                    }
                     () = &mut warm, if !is_warm => {
                         is_warm = true;
                         ends.restart();
                     }
+                    _ = look.tick(), if self.args.has_proof() => most.see(&pipeline.snapshot().account),
                     _ = line.tick() => progress.show(Reading {
                         elapsed: start.elapsed(),
                         requests: tally.answered(),
+                        outage: receiver.and_then(Embedded::outage),
                         snapshot: pipeline.snapshot(),
                     }),
                 }
             };
-            Ok((load, service.shutdown().await?))
+            most.see(&pipeline.snapshot().account);
+            let served = service.shutdown().await?;
+            Ok(Driven { load, served, most })
         });
         progress.finish();
         driven
     }
 }
 
+/// Takes the receiver away and brings it back, if it comes back before the end of the load. After a load that is ended early it does
+/// not.
+async fn play(
+    outage: Option<Outage>,
+    receiver: Option<&Embedded>,
+    start: Instant,
+    duration: Duration,
+) -> io::Result<()> {
+    let (Some(outage), Some(receiver)) = (outage, receiver) else {
+        return Ok(());
+    };
+    sleep_until(start + outage.start).await;
+    receiver.leave(outage.kind)?;
+    if !outage.is_last(duration) {
+        sleep_until(start + outage.end).await;
+        receiver.come_back()?;
+    }
+    Ok(())
+}
+
+impl Most {
+    fn see(&mut self, account: &Account) {
+        self.parked = self.parked.max(account.parked);
+        self.spooled = self.spooled.max(account.spooled);
+    }
+}
+
 impl Outcome {
-    /// Whether every span that ended has arrived, by the pipeline's word and, where it is ours, by the receiver's.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.account.is_complete() && self.is_received()
+    /// What became of all spans that ended, by the pipeline's word and, where it is ours, by the receiver's.
+    pub(crate) fn verdict(&self) -> Verdict {
+        if self.is_received() {
+            self.account.verdict()
+        } else {
+            Verdict::Missing
+        }
     }
 
-    /// Whether the receiver has what the pipeline says it exported. It may have more: a request whose answer got lost is sent again.
+    /// Whether the receiver has what the pipeline says it exported. It may have more: a request whose answer got lost is sent again,
+    /// or, where the receiver tells spans apart, never settled.
     pub(crate) fn is_received(&self) -> bool {
         self.received
             .is_none_or(|received| received.spans >= self.account.exported)
     }
-}
-
-/// Its thread is not the pipeline's.
-fn receiver(others: OtherThreads) -> io::Result<Receiver> {
-    let receiver = Receiver::builder().with_mode(Mode::Count).spawn()?;
-    // This runs on that thread, with each request.
-    receiver.set_responder(move |_| {
-        others.report();
-        Reply::ok()
-    });
-    Ok(receiver)
 }

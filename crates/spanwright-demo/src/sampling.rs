@@ -12,7 +12,7 @@ use spanwright_sampling::{
     RuleBased, SamplerStats, SpanKey, TailPolicy, TailSampler, TailStats,
 };
 
-use crate::args::Sampling;
+use crate::choices::Sampling;
 
 /// For every way that holds a rate: traces per second.
 const PER_SECOND: f64 = 100.0;

@@ -5,6 +5,7 @@ mod ours;
 mod stock;
 mod trouble;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
@@ -13,7 +14,8 @@ use spanwright_core::{Env, Pressure};
 use spanwright_pipeline::BatchConfig;
 
 use crate::account::Account;
-use crate::args::{Compression, Kind, Protocol, Sampling};
+use crate::choices::{Compression, Kind, Protocol, Sampling};
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::sampling::{Kept, Sampler};
 
@@ -35,10 +37,12 @@ pub(crate) trait Pipeline: Send + Sync {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) account: Account,
-    /// Spans that wait for a request, or for the receiver to come back; where the pipeline tells.
+    /// Spans that wait for a request; where the pipeline tells.
     pub(crate) queue: Option<u64>,
     /// Requests under way.
     pub(crate) in_flight: u64,
+    /// Where the pipeline has such.
+    pub(crate) endpoints: Vec<Endpoint>,
     /// Traces kept and dropped.
     pub(crate) kept: Kept,
 }
@@ -51,6 +55,8 @@ pub(crate) struct Closing {
     pub(crate) complaint: Option<String>,
     /// Why an export failed last, if one did.
     pub(crate) trouble: Option<String>,
+    /// Where the pipeline has such.
+    pub(crate) endpoints: Vec<Endpoint>,
     /// Traces kept and dropped.
     pub(crate) kept: Kept,
 }
@@ -61,6 +67,8 @@ pub(crate) struct Target {
     pub(crate) endpoint: String,
     pub(crate) protocol: Protocol,
     pub(crate) compression: Compression,
+    /// For a pipeline that can keep on disk what it cannot deliver.
+    pub(crate) spool: Option<PathBuf>,
 }
 
 /// Starts one, with threads of its own, for the spans that this sampler keeps.

@@ -24,7 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::trouble::Trouble;
 use super::{Closing, Pipeline, SCOPE, Snapshot, Target, batch_config, resource};
 use crate::account::Account;
-use crate::args::{Compression, Protocol};
+use crate::choices::{Compression, Protocol};
 use crate::failure::Failure;
 use crate::sampling::{Sampler, Watch};
 
@@ -99,6 +99,7 @@ impl Pipeline for Stock {
             account: self.tally.account(),
             queue: None,
             in_flight: self.tally.in_flight.load(Ordering::Relaxed),
+            endpoints: Vec::new(),
             kept: self.watch.kept(),
         }
     }
@@ -120,6 +121,7 @@ impl Pipeline for Stock {
             account,
             complaint,
             trouble,
+            endpoints: Vec::new(),
             kept: self.watch.kept(),
         }
     }
@@ -138,6 +140,7 @@ impl Tally {
             rejected: 0,
             lost: lost.into_iter().collect(),
             pending: ended - exported - failed,
+            ..Account::default()
         }
     }
 }

@@ -1,57 +1,19 @@
 //! The built program, as people and scripts call it.
 #![forbid(unsafe_code)]
 
+mod outage;
+mod support;
+
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use spanwright_testing::{Mode, Receiver, Reply};
 
+use self::support::{assert_law, count, demo, document, lost, run, run_json};
+
 /// INVALID_ARGUMENT: no retry helps.
 const PERMANENT: i32 = 3;
-
-/// The program, without the settings of the person who runs this.
-fn demo(arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spanwright-demo"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments.split_whitespace());
-    command
-}
-
-fn run(arguments: &str) -> Output {
-    demo(arguments).output().expect("the program starts")
-}
-
-/// A short and light run, and the document that it printed.
-fn run_json(arguments: &str) -> (Value, Option<i32>) {
-    let output = run(&format!("--json --rate 200 --duration 1 --no-calibrate {arguments}"));
-    (document(&output.stdout), output.status.code())
-}
-
-/// All of standard output must be the document, or this fails.
-fn document(stdout: &[u8]) -> Value {
-    serde_json::from_slice(stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(stdout)))
-}
-
-fn count(document: &Value, name: &str) -> u64 {
-    document[name]
-        .as_u64()
-        .unwrap_or_else(|| panic!("no count `{name}` in {document:#}"))
-}
-
-fn lost(document: &Value) -> u64 {
-    let lost = document["lost"].as_object().expect("an object of reasons");
-    lost.values().filter_map(Value::as_u64).sum()
-}
-
-#[track_caller]
-fn assert_law(document: &Value) {
-    let columns = ["exported", "rejected", "pending"].map(|name| count(document, name));
-    let accounted = columns.iter().sum::<u64>() + lost(document);
-    assert_eq!(count(document, "ended"), accounted, "{document:#}");
-}
 
 #[track_caller]
 fn assert_everything_arrived(arguments: &str) -> Value {
@@ -248,6 +210,11 @@ fn a_flag_that_cannot_be_used_is_named_with_what_can() {
         ),
         ("--protocol udp", "`--protocol` cannot be `udp`; accepted: grpc, http"),
         ("--fast", "`--fast` is not known"),
+        ("--outage 3..2", "`--outage` cannot be `3..2`"),
+        (
+            concat!("--spool ", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+            "accepted: a directory, or a path where one can be made",
+        ),
         (
             "--no-calibrate --endpoint http://[::1",
             "`--endpoint` cannot be `http://[::1`",
@@ -276,10 +243,13 @@ fn help_lists_every_flag() {
         "--endpoint",
         "--json",
         "--no-calibrate",
+        "--outage",
+        "--outage-kind",
         "--pipeline",
         "--protocol",
         "--rate",
         "--sampler",
+        "--spool",
     ] {
         assert!(help.contains(flag), "{flag}");
     }
