@@ -1,6 +1,7 @@
 //! A row each second, under a head.
 
 use super::{Reading, per_second};
+use crate::choices::OutageKind;
 use crate::endpoint::joined;
 use crate::pipelines::Snapshot;
 use crate::table::grouped;
@@ -56,8 +57,17 @@ pub(super) fn row(last: &Reading, now: &Reading) -> String {
         word(joined(endpoints, |endpoint| endpoint.limit.to_string())),
         word(joined(endpoints, |endpoint| endpoint.breaker.to_owned())),
         grouped(account.lost_total()),
-        now.outage.map_or_else(|| "there".to_owned(), |kind| kind.to_string()),
+        receiver(now.outage).to_owned(),
     ])
+}
+
+fn receiver(outage: Option<OutageKind>) -> &'static str {
+    match outage {
+        None => "there",
+        Some(OutageKind::Exhausted) => "exhausted",
+        Some(OutageKind::Hang) => "hangs",
+        Some(OutageKind::Refuse) => "refuses",
+    }
 }
 
 /// Not those that were found on disk.
@@ -78,7 +88,6 @@ mod tests {
 
     use super::*;
     use crate::account::Account;
-    use crate::choices::OutageKind;
     use crate::endpoint::Endpoint;
 
     #[test]

@@ -71,7 +71,7 @@ fn people_are_told_that_the_spans_are_safe_and_how_to_deliver_them() {
     assert!(table.contains("no span is lost"), "{table}");
     assert!(table.contains(&format!("`--spool {spool}` delivers them")), "{table}");
     assert!(
-        progress.contains("breaker") && progress.contains("refuse"),
+        progress.contains("breaker") && progress.contains("refuses"),
         "{progress}"
     );
     assert_eq!(output.status.code(), Some(0));
