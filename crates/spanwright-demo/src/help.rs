@@ -37,10 +37,11 @@ What does an outage cost?  (--outage, --spool)
   Spanwright parks the requests in memory (parked), writes to --spool what goes beyond (spooled), stops asking a receiver
   that is away (breaker open) and sends from memory and from disk when it is back (replayed). The stock pipeline does none of
   it: what it cannot export is lost. A second run with the same --spool first delivers what an earlier one left (recovered).
-    cargo demo --outage 2..5 --compare                        both through the same outage
-    cargo demo --outage 6..10 --spool DIR; cargo demo --spool DIR   away to the end, and what the next run makes of it
-  With either flag the receiver keeps the ids of all spans (some 40 bytes each), so that it can tell those that arrived from
-  those that came again because an answer got lost. Standard error has a row each second.
+    cargo demo --outage 2..8 --compare                              both pipelines through the same outage
+    cargo demo --outage 6..10 --spool DIR; cargo demo --spool DIR   away to the end; then the next run delivers
+  A receiver that is away at Ctrl-C stays away. With either flag the receiver keeps the ids of all spans (some 40 bytes each),
+  so that it can tell those that arrived from those that came again because an answer got lost, and standard error has a row
+  each second.
 
 Which traces are kept?  (--sampler)
   always_on      all of them

@@ -6,7 +6,6 @@ mod rows;
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
-use crate::choices::OutageKind;
 use crate::pipelines::Snapshot;
 use crate::table::grouped;
 
@@ -35,8 +34,8 @@ pub(crate) enum Style {
 pub(crate) struct Reading {
     pub(crate) elapsed: Duration,
     pub(crate) requests: u64,
-    /// How the receiver is away, if it is.
-    pub(crate) outage: Option<OutageKind>,
+    /// What the receiver does, where it is ours.
+    pub(crate) receiver: Option<&'static str>,
     pub(crate) snapshot: Snapshot,
 }
 

@@ -90,9 +90,14 @@ impl Embedded {
         }
     }
 
-    /// How it is away, if it is.
-    pub(crate) fn outage(&self) -> Option<OutageKind> {
-        *self.outage.lock()
+    /// What it does, in a word.
+    pub(crate) fn presence(&self) -> &'static str {
+        match *self.outage.lock() {
+            None => "there",
+            Some(OutageKind::Exhausted) => "exhausted",
+            Some(OutageKind::Hang) => "hangs",
+            Some(OutageKind::Refuse) => "refuses",
+        }
     }
 
     pub(crate) fn received(&self) -> Received {

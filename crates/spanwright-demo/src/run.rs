@@ -36,6 +36,8 @@ pub(crate) struct Outcome {
     pub(crate) complaint: Option<String>,
     /// Why an export failed last.
     pub(crate) trouble: Option<String>,
+    /// Why the disk took nothing at the end, if it did not.
+    pub(crate) disk_trouble: Option<String>,
     /// Traces kept and dropped.
     pub(crate) kept: Kept,
     pub(crate) load: Summary,
@@ -139,6 +141,7 @@ impl<'a> Runner<'a> {
             account,
             complaint,
             trouble,
+            disk_trouble,
             endpoints,
             kept,
         } = pipeline.shutdown(SHUTDOWN_TIMEOUT);
@@ -158,6 +161,7 @@ impl<'a> Runner<'a> {
             endpoints,
             complaint,
             trouble,
+            disk_trouble,
             kept,
             load,
             served,
@@ -230,7 +234,7 @@ impl<'a> Runner<'a> {
                     _ = line.tick() => progress.show(Reading {
                         elapsed: start.elapsed(),
                         requests: tally.answered(),
-                        outage: receiver.and_then(Embedded::outage),
+                        receiver: receiver.map(Embedded::presence),
                         snapshot: pipeline.snapshot(),
                     }),
                 }

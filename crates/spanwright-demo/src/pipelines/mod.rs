@@ -55,6 +55,8 @@ pub(crate) struct Closing {
     pub(crate) complaint: Option<String>,
     /// Why an export failed last, if one did.
     pub(crate) trouble: Option<String>,
+    /// Why the disk took nothing at the end, if it did not.
+    pub(crate) disk_trouble: Option<String>,
     /// Where the pipeline has such.
     pub(crate) endpoints: Vec<Endpoint>,
     /// Traces kept and dropped.

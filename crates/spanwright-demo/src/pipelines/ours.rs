@@ -84,6 +84,7 @@ impl Pipeline for Ours {
             account: account(&stats),
             complaint,
             trouble: self.trouble.last(),
+            disk_trouble: self.trouble.of_disk(),
             endpoints: endpoints(&stats),
             kept: self.watch.kept(),
         }

@@ -121,6 +121,7 @@ impl Pipeline for Stock {
             account,
             complaint,
             trouble,
+            disk_trouble: None,
             endpoints: Vec::new(),
             kept: self.watch.kept(),
         }

@@ -57,7 +57,7 @@ mod tests {
         Reading {
             elapsed: Duration::from_secs(seconds),
             requests,
-            outage: None,
+            receiver: None,
             snapshot: Snapshot {
                 account,
                 queue,

@@ -1,7 +1,6 @@
 //! A row each second, under a head.
 
 use super::{Reading, per_second};
-use crate::choices::OutageKind;
 use crate::endpoint::joined;
 use crate::pipelines::Snapshot;
 use crate::table::grouped;
@@ -57,17 +56,8 @@ pub(super) fn row(last: &Reading, now: &Reading) -> String {
         word(joined(endpoints, |endpoint| endpoint.limit.to_string())),
         word(joined(endpoints, |endpoint| endpoint.breaker.to_owned())),
         grouped(account.lost_total()),
-        receiver(now.outage).to_owned(),
+        now.receiver.unwrap_or(UNKNOWN).to_owned(),
     ])
-}
-
-fn receiver(outage: Option<OutageKind>) -> &'static str {
-    match outage {
-        None => "there",
-        Some(OutageKind::Exhausted) => "exhausted",
-        Some(OutageKind::Hang) => "hangs",
-        Some(OutageKind::Refuse) => "refuses",
-    }
 }
 
 /// Not those that were found on disk.
@@ -101,7 +91,7 @@ mod tests {
         let reading = Reading {
             elapsed: Duration::from_millis(3_020),
             requests: 6_040,
-            outage: Some(OutageKind::Exhausted),
+            receiver: Some("exhausted"),
             snapshot: Snapshot {
                 account: Account {
                     ended: 36_240,
@@ -134,6 +124,6 @@ mod tests {
     #[test]
     fn a_pipeline_without_a_disk_and_endpoints_tells_nothing_of_them() {
         let row = row(&Reading::default(), &Reading::default());
-        assert_eq!(row.matches(UNKNOWN).count(), 6, "{row}");
+        assert_eq!(row.matches(UNKNOWN).count(), 7, "{row}");
     }
 }

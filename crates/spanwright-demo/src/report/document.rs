@@ -52,6 +52,7 @@ pub(super) fn of(outcome: &Outcome, args: &Args) -> Value {
         "cpu_ns_per_span": cost.map(|cost| cost.total().round()),
         "cpu_ns_per_span_on_service_threads": cost.map(|cost| cost.service.round()),
         "cpu_ns_per_span_on_pipeline_threads": cost.map(|cost| cost.pipeline.round()),
+        "spool_error": outcome.disk_trouble,
         "last_failure": outcome.trouble,
         "shutdown_error": outcome.complaint,
     })

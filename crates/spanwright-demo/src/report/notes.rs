@@ -26,6 +26,17 @@ pub(super) fn of(outcome: &Outcome, args: &Args) -> Vec<String> {
             "{kind}: the receiver has fewer spans than were exported, by the pipeline's word."
         ));
     }
+    if account.lost_total() > 0 && args.outage.is_some() && *kind == Kind::Spanwright && outcome.target.spool.is_none()
+    {
+        notes.push(format!(
+            "{kind}: with `--spool DIR` what has no room or time goes to disk."
+        ));
+    }
+    if let Some(trouble) = &outcome.disk_trouble {
+        notes.push(format!(
+            "{kind}: the disk takes no requests, so that they stay in memory: {trouble}."
+        ));
+    }
     if let Some(trouble) = &outcome.trouble {
         notes.push(format!("{kind}: what failed last: {trouble}."));
     }
