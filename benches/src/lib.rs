@@ -14,6 +14,7 @@
 //! |---|---|
 //! | what is measured | `end_to_end`, `feed`, `on_end`, `encode`, `outage`, `sampling`, `tail` |
 //! | what it is measured on | `pipelines`: ours, the stock one, and one that drops each span at once; `sink` where there is no receiver |
+//! | the long runs of `cargo xtask soak` | `soak` |
 //! | what makes the spans | `load` |
 //! | what reads the clocks and the memory | `measure` |
 //!
@@ -35,7 +36,9 @@ mod sample;
 mod sampling;
 mod settings;
 mod sink;
+mod soak;
 mod spool;
 mod tail;
 
 pub use self::command::{count_allocations, measure};
+pub use self::soak::soak;

@@ -135,6 +135,18 @@ pub(crate) fn cargo() -> Command {
     Command::new(env!("CARGO"))
 }
 
+/// Where cargo's messages say that the programs are, by their names.
+pub(crate) fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
+    let messages = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let programs = messages.filter_map(|message| {
+        let name = message["target"]["name"].as_str()?.to_owned();
+        Some((name, PathBuf::from(message["executable"].as_str()?)))
+    });
+    programs.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -187,5 +199,17 @@ mod tests {
             ]
         );
         assert_eq!(b.features["x"], ["dep:y"]);
+    }
+
+    #[test]
+    fn programs_are_found_among_the_messages() {
+        let messages = concat!(
+            r#"{"target":{"name":"spanwright_benches"},"executable":null}"#,
+            "\n",
+            r#"{"target":{"name":"otlp-receiver"},"executable":"/t/release/otlp-receiver"}"#,
+            "\n{\"reason\":\"build-finished\"}\n",
+        );
+        let expected = [("otlp-receiver".to_owned(), PathBuf::from("/t/release/otlp-receiver"))];
+        assert_eq!(executables(messages), expected.into());
     }
 }

@@ -1,12 +1,15 @@
 //! `cargo xtask interop`: what we export, as read by receivers that other people wrote.
 //!
 //! A program of ours exports spans through the pipeline and prints what it sent; receivers on other foundations print what
-//! arrived; the two are compared field by field. And our composite samplers answer the same questions as those of another SDK.
+//! arrived; the two are compared field by field. It also gets everything through proxies and servers that refuse, delay and close
+//! connections, as they do it. And our composite samplers answer the same questions as those of another SDK.
 //! `xtask/interop/README.md` describes the documents that are compared.
 
 mod compare;
 mod document;
 mod environment;
+mod envoy;
+mod faults;
 mod program;
 mod receivers;
 mod sampling;
@@ -98,14 +101,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         failed += usize::from(outcome.differences.is_some());
         check.print(&outcome);
     }
-    // The samplers are ours, whatever program exports.
-    let samplers = if path.is_none() {
-        sampling::run(&workspace, &environment)
-    } else {
-        Ok(())
+    // The samplers are ours, whatever program exports, and only ours goes on for long.
+    let (faults, samplers) = match path {
+        None => (
+            faults::run(&workspace, &environment),
+            sampling::run(&workspace, &environment),
+        ),
+        Some(_) => (Ok(()), Ok(())),
     };
     match failed {
-        0 => samplers,
+        0 => faults.and(samplers),
         _ => Err(format!("{failed} of {} checks failed", CHECKS.len()).into()),
     }
 }

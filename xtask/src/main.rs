@@ -10,6 +10,7 @@ mod deadline;
 mod features;
 mod interop;
 mod process;
+mod soak;
 mod tidy;
 
 use std::{env, error::Error, process::ExitCode};
@@ -31,6 +32,11 @@ const COMMANDS: &[Command] = &[
         "interop",
         "compare what we export with what receivers written by others understand",
         interop::run,
+    ),
+    (
+        "soak",
+        "go through outages, kills and slow receivers for as long as it takes",
+        soak::run,
     ),
     (
         "tidy",

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     Failure,
-    cargo::{Workspace, cargo},
+    cargo::{Workspace, cargo, executables},
     deadline::Deadline,
     process::Process,
 };
@@ -265,35 +265,11 @@ fn without_settings_of_the_environment(command: &mut Command) {
     }
 }
 
-/// Where cargo's messages say that the programs are, by their names.
-fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
-    let messages = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = messages.filter_map(|message| {
-        let name = message["target"]["name"].as_str()?.to_owned();
-        Some((name, PathBuf::from(message["executable"].as_str()?)))
-    });
-    programs.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn programs_are_found_among_the_messages() {
-        let messages = concat!(
-            r#"{"target":{"name":"spanwright_benches"},"executable":null}"#,
-            "\n",
-            r#"{"target":{"name":"otlp-receiver"},"executable":"/t/release/otlp-receiver"}"#,
-            "\n{\"reason\":\"build-finished\"}\n",
-        );
-        let expected = [("otlp-receiver".to_owned(), PathBuf::from("/t/release/otlp-receiver"))];
-        assert_eq!(executables(messages), expected.into());
-    }
 
     #[test]
     fn a_sample_is_the_last_line_and_an_object() {

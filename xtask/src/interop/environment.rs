@@ -51,11 +51,21 @@ impl Environment {
         command
     }
 
-    /// The rotel program, which lies beside the package's Python modules.
+    /// The rotel program.
     pub(super) fn rotel(&self) -> Result<Command, Failure> {
-        let find = "import importlib.util as u; print(u.find_spec('rotel').submodule_search_locations[0])";
-        let package = run(self.python().args(["-c", find]))?;
-        Ok(Command::new(Path::new(package.trim()).join("rotel-agent")))
+        self.program_of("rotel", "rotel-agent")
+    }
+
+    /// The Envoy program.
+    pub(super) fn envoy(&self) -> Result<Command, Failure> {
+        self.program_of("envoy", "_bin/envoy")
+    }
+
+    /// A program that lies beside a package's Python modules.
+    fn program_of(&self, package: &str, path: &str) -> Result<Command, Failure> {
+        let find = format!("import importlib.util as u; print(u.find_spec('{package}').submodule_search_locations[0])");
+        let directory = run(self.python().args(["-c", &find]))?;
+        Ok(Command::new(Path::new(directory.trim()).join(path)))
     }
 
     fn python(&self) -> Command {
