@@ -42,7 +42,7 @@ mod tests {
     fn what_finds_no_hand_waits_for_one() {
         let clock = ManualClock::new();
         let mut served = Served::new(2, Duration::from_millis(100), clock.now());
-        let mut serve = |served: &mut Served| served.serve(clock.now()).as_millis();
+        let serve = |served: &mut Served| served.serve(clock.now()).as_millis();
         assert_eq!([(); 5].map(|()| serve(&mut served)), [100, 100, 200, 200, 300]);
         clock.advance(Duration::from_millis(1_000));
         served.halve();
