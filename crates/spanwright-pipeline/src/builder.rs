@@ -221,10 +221,13 @@ impl PipelineBuilder {
         if let Some(pressure) = self.pressure {
             processor = processor.with_pressure(pressure);
         }
+        if let Some(tail) = self.tail.as_ref().filter(|_| state == State::Exporting) {
+            publishers.extend(published(observer.as_ref(), tail.clone(), TailSampler::stats)?);
+        }
+        let publishers: Arc<[StatsPublisher]> = publishers.into();
         let (processor, provider) = match state {
             State::Exporting => {
                 if let Some(tail) = self.tail {
-                    publishers.extend(published(observer.as_ref(), tail.clone(), TailSampler::stats)?);
                     processor = processor.with_tail(Arc::new(tail));
                 }
                 for (name, exporter) in destinations.exporters {
@@ -237,7 +240,7 @@ impl PipelineBuilder {
                 let processor = processor.spawn()?;
                 let registered = Registered {
                     processor: processor.clone(),
-                    publishers,
+                    publishers: Arc::clone(&publishers),
                 };
                 let provider = self.sdk.provider(&settings, resource.clone(), Some(registered));
                 (processor, provider)
@@ -256,6 +259,7 @@ impl PipelineBuilder {
             #[cfg(any(feature = "grpc", feature = "http"))]
             endpoints: destinations.endpoints,
             spools,
+            publishers,
             provider,
             resource,
             state,

@@ -1,6 +1,7 @@
 //! Where this crate meets the SDK: the provider, what it samples and limits, its resource, and its one processor.
 
 use std::env;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
@@ -202,8 +203,7 @@ impl ShouldSample for NotOurOwn {
 pub(crate) struct Registered {
     pub(crate) processor: Processor,
     /// What tells of the samplers' counts, as long as there are spans.
-    #[expect(dead_code, reason = "what matters is how long they are held")]
-    pub(crate) publishers: Vec<StatsPublisher>,
+    pub(crate) publishers: Arc<[StatsPublisher]>,
 }
 
 impl SpanProcessor for Registered {
@@ -220,7 +220,9 @@ impl SpanProcessor for Registered {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        match self.processor.shutdown_with_timeout(timeout) {
+        let result = self.processor.shutdown_with_timeout(timeout);
+        self.publishers.iter().for_each(StatsPublisher::publish);
+        match result {
             Err(OTelSdkError::AlreadyShutdown) => Ok(()),
             result => result,
         }

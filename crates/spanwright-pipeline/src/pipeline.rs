@@ -10,6 +10,7 @@ use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::{InstrumentationScope, global};
 use spanwright_batching::{FlushError, QueueMonitor, Report};
 use spanwright_core::IgnoredVariable;
+use spanwright_sampling::StatsPublisher;
 
 use crate::builder::PipelineBuilder;
 #[cfg(any(feature = "grpc", feature = "http"))]
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     #[cfg(any(feature = "grpc", feature = "http"))]
     pub(crate) endpoints: Endpoints,
     pub(crate) spools: Spools,
+    pub(crate) publishers: Arc<[StatsPublisher]>,
     pub(crate) provider: SdkTracerProvider,
     pub(crate) resource: Resource,
     pub(crate) state: State,
@@ -179,7 +181,7 @@ impl Pipeline {
     /// See [`FlushError`]. That the time was over is no error: the report has what was lost.
     pub fn shutdown(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.hurried(timeout).shutdown_within(timeout),
+            State::Exporting => self.told(self.hurried(timeout).shutdown_within(timeout)),
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -191,7 +193,7 @@ impl Pipeline {
     /// See [`FlushError`].
     pub async fn shutdown_async(&self, timeout: Duration) -> Result<Report, FlushError> {
         match self.inner.state {
-            State::Exporting => self.hurried(timeout).shutdown_within_async(timeout).await,
+            State::Exporting => self.told(self.hurried(timeout).shutdown_within_async(timeout).await),
             State::Disabled | State::Idle => Ok(Report::default()),
         }
     }
@@ -203,6 +205,12 @@ impl Pipeline {
         #[cfg(not(any(feature = "grpc", feature = "http")))]
         let _ = waits;
         &self.inner.processor
+    }
+
+    /// With what samplers have counted told: a global provider is never dropped.
+    fn told<T>(&self, shut_down: T) -> T {
+        self.inner.publishers.iter().for_each(StatsPublisher::publish);
+        shut_down
     }
 
     /// Shuts the pipeline down when it is dropped, within five seconds unless

@@ -488,7 +488,7 @@ fn with_variables_of_the_process() {
 }
 
 #[test]
-fn what_the_sampler_of_the_environment_has_counted_is_told_at_the_latest_when_all_is_over() {
+fn what_the_sampler_of_the_environment_has_counted_is_told_at_the_latest_by_the_shutdown() {
     #[derive(Default)]
     struct Decisions(AtomicI64);
     impl Observer for Decisions {
@@ -510,6 +510,5 @@ fn what_the_sampler_of_the_environment_has_counted_is_told_at_the_latest_when_al
     .unwrap();
     end_spans(&pipeline, 100);
     pipeline.shutdown(PATIENCE).unwrap();
-    drop(pipeline);
     assert_eq!(decisions.0.load(Ordering::Relaxed), 100);
 }

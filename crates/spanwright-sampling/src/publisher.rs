@@ -79,9 +79,20 @@ impl StatsPublisher {
         Ok(publisher)
     }
 
+    /// Tells now what is new: at a shutdown, for who may hold it for ever.
+    pub fn publish(&self) {
+        self.work.publish();
+    }
+
     /// It is `now`. For who does not [`spawn`](Self::spawn) it.
     pub fn tick(&self, now: Instant) {
         self.work.tick(now);
+    }
+}
+
+impl Work {
+    fn publish(&self) {
+        (self.publish.lock())();
     }
 }
 
@@ -92,7 +103,7 @@ impl Tick for Work {
         if is_due {
             *due = Some(now + StatsPublisher::INTERVAL);
             drop(due);
-            (self.publish.lock())();
+            self.publish();
         }
     }
 }
@@ -111,7 +122,7 @@ impl PublishStats for TailStats {
 
 impl Drop for StatsPublisher {
     fn drop(&mut self) {
-        (self.work.publish.lock())();
+        self.publish();
     }
 }
 
