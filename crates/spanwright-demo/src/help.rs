@@ -34,14 +34,15 @@ Where is every span?
   rejects in a request that it otherwise takes cannot be seen.
 
 What does an outage cost?  (--outage, --spool)
-  Spanwright parks the requests in memory (parked), writes to --spool what goes beyond (spooled), stops asking a receiver
-  that is away (breaker open) and sends from memory and from disk when it is back (replayed). The stock pipeline does none of
+  Spanwright parks the requests in memory (parked), writes to --spool what goes beyond (spooled), leaves a receiver
+  that is away alone and sends from memory and from disk when it is back (replayed). The stock pipeline does none of
   it: what it cannot export is lost. A second run with the same --spool first delivers what an earlier one left (recovered).
     cargo demo --outage 2..8 --compare                              both pipelines through the same outage
     cargo demo --outage 6..10 --spool DIR; cargo demo --spool DIR   away to the end; then the next run delivers
-  A receiver that is away at Ctrl-C stays away. With either flag the receiver keeps the ids of all spans (some 40 bytes each),
-  so that it can tell those that arrived from those that came again because an answer got lost, and standard error has a row
-  each second.
+  After a request that failed Spanwright waits by itself, longer each time (answers: no); the breaker opens when half of the
+  requests of 30 s failed. A receiver that is away at Ctrl-C stays away.
+  With either flag standard error has a row each second, and the receiver keeps the ids of all spans (some 40 bytes each), so
+  that it can tell those that arrived from those that came again because an answer got lost.
 
 Which traces are kept?  (--sampler)
   always_on      all of them

@@ -41,6 +41,8 @@ pub(crate) struct Snapshot {
     pub(crate) queue: Option<u64>,
     /// Requests under way.
     pub(crate) in_flight: u64,
+    /// Whether the receiver answered the last one; where the pipeline tells.
+    pub(crate) answers: Option<bool>,
     /// Where the pipeline has such.
     pub(crate) endpoints: Vec<Endpoint>,
     /// Traces kept and dropped.

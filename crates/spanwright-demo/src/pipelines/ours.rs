@@ -71,6 +71,7 @@ impl Pipeline for Ours {
             account: account(&stats),
             queue: Some(stats.delivery.queue_size as u64),
             in_flight: in_flight.sum::<usize>() as u64,
+            answers: destinations.first().map(|destination| destination.is_reachable),
             endpoints: endpoints(&stats),
             kept: self.watch.kept(),
         }

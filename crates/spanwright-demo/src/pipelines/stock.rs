@@ -99,6 +99,7 @@ impl Pipeline for Stock {
             account: self.tally.account(),
             queue: None,
             in_flight: self.tally.in_flight.load(Ordering::Relaxed),
+            answers: None,
             endpoints: Vec::new(),
             kept: self.watch.kept(),
         }

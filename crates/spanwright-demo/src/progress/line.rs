@@ -62,6 +62,7 @@ mod tests {
                 account,
                 queue,
                 in_flight: 2,
+                answers: None,
                 endpoints: Vec::new(),
                 kept: Kept::default(),
             },

@@ -11,14 +11,15 @@ const COLUMNS: &[(&str, usize)] = &[
     ("requests/s", 10),
     ("spans/s", 8),
     ("queue", 8),
-    ("parked", 8),
-    ("spooled", 8),
+    ("parked", 7),
+    ("spooled", 7),
     ("replayed", 8),
     ("recovered", 9),
     ("in flight", 9),
     ("limit", 5),
+    ("answers", 7),
     ("breaker", 9),
-    ("lost", 8),
+    ("lost", 7),
     ("receiver", 9),
 ];
 
@@ -35,6 +36,7 @@ pub(super) fn row(last: &Reading, now: &Reading) -> String {
         account,
         queue,
         in_flight,
+        answers,
         endpoints,
         ..
     } = &now.snapshot;
@@ -54,6 +56,11 @@ pub(super) fn row(last: &Reading, now: &Reading) -> String {
         known(account.recovered),
         grouped(*in_flight),
         word(joined(endpoints, |endpoint| endpoint.limit.to_string())),
+        word(
+            answers
+                .map_or("", |answers| if answers { "yes" } else { "no" })
+                .to_owned(),
+        ),
         word(joined(endpoints, |endpoint| endpoint.breaker.to_owned())),
         grouped(account.lost_total()),
         now.receiver.unwrap_or(UNKNOWN).to_owned(),
@@ -124,6 +131,6 @@ mod tests {
     #[test]
     fn a_pipeline_without_a_disk_and_endpoints_tells_nothing_of_them() {
         let row = row(&Reading::default(), &Reading::default());
-        assert_eq!(row.matches(UNKNOWN).count(), 7, "{row}");
+        assert_eq!(row.matches(UNKNOWN).count(), 8, "{row}");
     }
 }

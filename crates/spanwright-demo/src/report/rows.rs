@@ -136,7 +136,7 @@ pub(super) fn detours(columns: &mut Columns<'_>, args: &Args) {
         let words = joined(&outcome.endpoints, word);
         if words.is_empty() { "-".to_owned() } else { words }
     };
-    columns.text("breaker", "open: it sends nothing and probes now and then", |outcome| {
+    columns.text("breaker", "opens when half of the requests of 30 s failed", |outcome| {
         of_endpoints(outcome, |endpoint| endpoint.breaker.to_owned())
     });
     columns.text("  opened", "times", |outcome| {
