@@ -19,7 +19,11 @@ pub(super) fn kills(lab: &Lab) -> Result<Vec<Finding>, Failure> {
         .iter()
         .find_map(|line| line.split_once(": ").filter(|(start, _)| start.contains("seed")));
     if let Some((_, summary)) = summary {
-        findings.extend(summary.split(", ").map(|part| Finding::told("", part)));
+        findings.extend(
+            summary
+                .split(", ")
+                .map(|part| Finding::told("the spans of its processes", part)),
+        );
     }
     lab.test("process", SPOOL, ("SPANWRIGHT_SPOOL_KILLS", kills), limit)?;
     findings.push(Finding::new("spool killed", kills, "nothing written lost", true));

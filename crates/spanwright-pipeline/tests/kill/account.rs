@@ -49,6 +49,13 @@ impl Account {
         let lost: Vec<_> = promises.filter(|number| !is_there(number)).collect();
         assert!(lost.is_empty(), "{} lost, {:?}: {said}", lost.len(), shown(&lost));
 
+        // And what it had settled by then is not there any more.
+        let known = round.on_disk.range(..first + last.written).count() as u64;
+        assert!(
+            known <= last.pending,
+            "{known} spans are on disk, more than were in flight or waited: {said}"
+        );
+
         let ended = first..first + last.ended;
         self.young += ended.clone().filter(|number| !is_there(number)).count() as u64;
         self.ended += last.ended;

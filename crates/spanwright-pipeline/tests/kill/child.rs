@@ -53,7 +53,7 @@ fn child() {
             number += 1;
         }
         let spool = pipeline.stats().spools[0].1;
-        say(number - first, spool.written);
+        say(number - first, spool.written, spool.pending);
         next += TICK;
         let pause = next.saturating_duration_since(clock.now());
         if end_of_parent.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
@@ -72,10 +72,11 @@ fn end_of_parent() -> Receiver<()> {
     receiver
 }
 
-/// Tells the parent, in one system call, how many spans have ended by now, and how many of them the spool has.
-fn say(ended: u64, written: u64) {
+/// Tells the parent, in one system call, how many spans have ended by now, and how many of them the spool has taken, and how
+/// many, of earlier processes among them, have not been answered.
+fn say(ended: u64, written: u64, pending: u64) {
     let now = SystemClock.system_time().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let line = format!("\ntick {ended} {written} {}\n", now.as_micros());
+    let line = format!("\ntick {ended} {written} {pending} {}\n", now.as_micros());
     if std::io::stdout().write_all(line.as_bytes()).is_err() {
         // Nobody listens any more.
         std::process::exit(0);
@@ -89,6 +90,8 @@ pub(crate) struct Tick {
     pub(crate) ended: u64,
     /// Those of them, the first ones, that its spool has written.
     pub(crate) written: u64,
+    /// Spans that its spool has for the receiver, of earlier processes among them.
+    pub(crate) pending: u64,
     /// When that was so.
     pub(crate) at: SystemTime,
 }
@@ -100,6 +103,7 @@ impl Tick {
         Some(Self {
             ended: number()?,
             written: number()?,
+            pending: number()?,
             at: UNIX_EPOCH + Duration::from_micros(number()?),
         })
     }

@@ -12,7 +12,7 @@ use spanwright_core::{Clock, SystemClock};
 use spanwright_spool::{DiskFs, export};
 use spanwright_testing::{ReceivedRequest, Receiver, Reply};
 
-use crate::child::{NUMBER, Process, Tick};
+use crate::child::{NUMBER, Process, TICK, Tick};
 
 /// How the receiver is.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Round {
     pub(crate) last: Tick,
     /// How many of its spans had ended a tenth of a second before the kill, or earlier: these must not be lost.
     pub(crate) due: u64,
-    /// How long it stood still, at most. The system owes it that time on top of its promise.
+    /// For how long it stood still, in all. The system owes it that time on top of its promise.
     pub(crate) stall: Duration,
     pub(crate) killed_at: Instant,
     /// What the receiver got, and how long each answer took.
@@ -90,7 +90,7 @@ impl Round {
         process.kill();
         ticks.extend(std::iter::from_fn(|| process.hear()));
         let last = *ticks.last().expect("one at least");
-        let stall = longest_gap(&ticks, time);
+        let stall = withheld(&ticks, time);
         let is_due = |tick: &&Tick| tick.at + PROMISE + stall <= time;
         Self {
             first,
@@ -105,13 +105,12 @@ impl Round {
     }
 }
 
-fn longest_gap(ticks: &[Tick], end: SystemTime) -> Duration {
+/// What the process and its parent had to wait beyond its ticks.
+fn withheld(ticks: &[Tick], end: SystemTime) -> Duration {
     let nexts = ticks.iter().skip(1).map(|tick| tick.at).chain([end]);
-    let gaps = ticks
-        .iter()
-        .zip(nexts)
-        .map(|(tick, next)| next.duration_since(tick.at).unwrap_or_default());
-    gaps.max().unwrap_or_default()
+    let gap = |(tick, next): (&Tick, SystemTime)| next.duration_since(tick.at).unwrap_or_default();
+    let gaps = ticks.iter().zip(nexts).map(gap);
+    gaps.map(|gap| gap.saturating_sub(TICK)).sum()
 }
 
 /// Every number in the requests that wait there.
