@@ -150,6 +150,7 @@ impl<C: Collect> Handle<C> {
                 name: Arc::clone(name),
                 ledger: snapshot.ledger(index),
                 requests_in_flight: books.requests_in_flight,
+                waiting: books.waiting_items,
                 parked: books.parked_items,
                 parked_bytes: books.parked_bytes,
                 spooled: books.spooled_items,

@@ -136,6 +136,8 @@ pub struct DestinationStats {
     pub ledger: Ledger,
     /// Requests under way.
     pub requests_in_flight: usize,
+    /// Items in requests that wait for their turn to be sent: as many are under way as may be. A part of `ledger.pending`.
+    pub waiting: u64,
     /// Items that wait for the receiver to come back. A part of `ledger.pending`.
     pub parked: u64,
     /// Their encoded bytes.

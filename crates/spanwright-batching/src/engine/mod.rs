@@ -12,6 +12,7 @@
 mod assembly;
 mod destination;
 mod flush;
+mod line;
 mod outcome;
 mod outlet;
 mod request;
@@ -252,11 +253,16 @@ impl<C: Collect> Engine<C> {
 
     /// Whether a destination could send what is still in the queue, or keeps it so that the queue has room.
     fn wants_request(&self, now: Instant, is_ready: &[bool]) -> bool {
-        let mut outlets = self.outlets.iter().zip(is_ready);
-        let level = self.intake.bound.utilization();
+        // A receiver that takes requests and does not answer is away, too, but nobody knows yet: the queue is emptied before its items
+        // fill it, as long as there are bytes for them.
+        let limits = &self.intake.limits;
+        if self.intake.bound.utilization() >= limits.high_watermark {
+            return true;
+        }
         let is_last_moment = self.is_last_moment(now);
+        let mut outlets = self.outlets.iter().zip(is_ready);
         outlets.any(|(outlet, is_ready)| {
-            outlet.is_parking() || outlet.is_shelving(level, is_last_moment) || (*is_ready && outlet.is_hungry(now))
+            outlet.is_parking() || outlet.is_shelving(is_last_moment) || (*is_ready && outlet.is_hungry(now))
         })
     }
 

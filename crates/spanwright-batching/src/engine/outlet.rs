@@ -1,12 +1,13 @@
 //! What is held for one destination.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spanwright_core::{Backoff, SeededRandom};
 
 use super::FAR;
+use super::line::Line;
 use super::request::{InFlight, Label, RequestId, Work};
 use super::shelf::{Claim, Shelf};
 use crate::config::Limits;
@@ -20,20 +21,16 @@ pub(super) struct Outlet<R> {
     pub(super) name: Arc<str>,
     /// Where requests go that have no place here, if there is such a place.
     pub(super) shelf: Option<Shelf>,
-    waiting: VecDeque<Work<R>>,
-    parked: VecDeque<Work<R>>,
+    waiting: Line<R>,
+    parked: Line<R>,
     in_flight: HashMap<RequestId, InFlight<R>>,
     /// Items by epoch, over all three.
     epochs: BTreeMap<Epoch, u64>,
-    held_bytes: usize,
-    parked_items: u64,
-    parked_bytes: usize,
     reach: Reach,
     backoff: Backoff,
     turn: u32,
     max_in_flight: usize,
     max_held_bytes: usize,
-    high_watermark: f64,
 }
 
 /// Whether the destination takes requests.
@@ -63,20 +60,16 @@ impl<R> Outlet<R> {
         Self {
             name,
             shelf,
-            waiting: VecDeque::new(),
-            parked: VecDeque::new(),
+            waiting: Line::new(),
+            parked: Line::new(),
             in_flight: HashMap::new(),
             epochs: BTreeMap::new(),
-            held_bytes: 0,
-            parked_items: 0,
-            parked_bytes: 0,
             reach: Reach::Up,
             // Checked with the other settings.
             backoff: Backoff::new(limits.retry_backoff, limits.max_retry_backoff).unwrap_or_default(),
             turn: 0,
             max_in_flight: limits.max_concurrent_exports,
             max_held_bytes,
-            high_watermark: limits.high_watermark,
         }
     }
 
@@ -85,10 +78,9 @@ impl<R> Outlet<R> {
         if let Some(epoch) = work.label.epoch {
             *self.epochs.entry(epoch).or_default() += work.label.items;
         }
-        self.held_bytes += work.label.bytes;
         match self.reach {
             Reach::Up => self.waiting.push_back(work),
-            Reach::Down { .. } => self.park_back(work),
+            Reach::Down { .. } => self.parked.push_back(work),
         }
     }
 
@@ -106,14 +98,14 @@ impl<R> Outlet<R> {
         self.waiting.is_empty() && self.may_send(now) && (self.parked.is_empty() || !self.is_turn_of_parked())
     }
 
-    /// Whether new requests are taken off the queue although they cannot go out, because the store wants them: before they are sent,
-    /// because the bound is used up to this `level`, or because it is the last moment for it.
-    pub(super) fn is_shelving(&self, level: f64, is_last_moment: bool) -> bool {
+    /// Whether new requests are taken off the queue although they cannot go out, because the store wants them: before they are sent, or
+    /// because it is the last moment for it.
+    pub(super) fn is_shelving(&self, is_last_moment: bool) -> bool {
         let shelf = self.shelf.as_ref();
-        shelf.is_some_and(|shelf| shelf.writes_ahead() || is_last_moment || level >= self.high_watermark)
+        shelf.is_some_and(|shelf| shelf.writes_ahead() || is_last_moment)
     }
 
-    /// Whether new requests are taken off the queue although they cannot go out: to make room there for what comes.
+    /// Whether it is away, so that new requests are taken off the queue at once, to make room there for what comes.
     pub(super) fn is_parking(&self) -> bool {
         matches!(self.reach, Reach::Down { .. })
     }
@@ -130,11 +122,10 @@ impl<R> Outlet<R> {
         let parked_first = self.waiting.is_empty() || self.is_parking() || self.is_turn_of_parked();
         self.turn = self.turn.wrapping_add(1);
         let work = if parked_first {
-            self.unpark().or_else(|| self.waiting.pop_front())
+            self.parked.pop_front().or_else(|| self.waiting.pop_front())
         } else {
             self.waiting.pop_front()
         }?;
-        self.held_bytes -= work.label.bytes;
         if let Some(shelf) = &mut self.shelf {
             shelf.live_sent();
         }
@@ -143,13 +134,6 @@ impl<R> Outlet<R> {
 
     fn is_turn_of_parked(&self) -> bool {
         self.turn % 4 == 3
-    }
-
-    fn unpark(&mut self) -> Option<Work<R>> {
-        let work = self.parked.pop_front()?;
-        self.parked_items -= work.label.items;
-        self.parked_bytes -= work.label.bytes;
-        Some(work)
     }
 
     pub(super) fn sent(&mut self, id: RequestId, request: InFlight<R>) {
@@ -174,11 +158,7 @@ impl<R> Outlet<R> {
 
     /// Keeps a request that could not be delivered, in its place: the oldest goes first.
     pub(super) fn park(&mut self, work: Work<R>) {
-        self.held_bytes += work.label.bytes;
-        self.parked_items += work.label.items;
-        self.parked_bytes += work.label.bytes;
-        let place = self.parked.partition_point(|parked| parked.label.seq < work.label.seq);
-        self.parked.insert(place, work);
+        self.parked.insert(work);
     }
 
     /// Keeps a request that was not taken until it is: one that came from the store goes back there.
@@ -190,14 +170,7 @@ impl<R> Outlet<R> {
 
     /// Puts a part of a request that was too large back to the head.
     pub(super) fn retry_first(&mut self, work: Work<R>) {
-        self.held_bytes += work.label.bytes;
         self.waiting.push_front(work);
-    }
-
-    fn park_back(&mut self, work: Work<R>) {
-        self.parked_items += work.label.items;
-        self.parked_bytes += work.label.bytes;
-        self.parked.push_back(work);
     }
 
     /// Its service cannot be used for now, and may say how long. That is our own pause, and no wish of the server's.
@@ -243,7 +216,7 @@ impl<R> Outlet<R> {
         };
         // What waited keeps its order behind what was parked before.
         while let Some(work) = self.waiting.pop_front() {
-            self.park_back(work);
+            self.parked.push_back(work);
         }
         since.is_none()
     }
@@ -285,14 +258,12 @@ impl<R> Outlet<R> {
 
     /// The bytes of the requests that wait or are parked.
     pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
+        self.waiting.bytes() + self.parked.bytes()
     }
 
     /// Takes out the request that is here longest, of those that are not under way.
     pub(super) fn take_oldest(&mut self) -> Option<Work<R>> {
-        let work = self.unpark().or_else(|| self.waiting.pop_front())?;
-        self.held_bytes -= work.label.bytes;
-        Some(work)
+        self.parked.pop_front().or_else(|| self.waiting.pop_front())
     }
 
     /// Puts back what [`take_oldest`](Self::take_oldest) took.
@@ -305,7 +276,7 @@ impl<R> Outlet<R> {
 
     /// Whether something is under way, or waits here, that came from the store.
     pub(super) fn is_replaying(&self) -> bool {
-        let held = self.waiting.iter().chain(&self.parked).map(|work| &work.label);
+        let held = self.waiting.labels().chain(self.parked.labels());
         let in_flight = self.in_flight.values().map(|request| &request.label);
         held.chain(in_flight).any(|label| label.epoch.is_none())
     }
@@ -326,30 +297,26 @@ impl<R> Outlet<R> {
 
     /// Takes out one request that it holds above its share of the bound.
     pub(super) fn shed(&mut self, policy: OverflowPolicy) -> Option<Work<R>> {
-        if self.held_bytes <= self.max_held_bytes {
+        if self.held_bytes() <= self.max_held_bytes {
             return None;
         }
-        let work = match policy {
-            OverflowPolicy::DropOldest => self.unpark().or_else(|| self.waiting.pop_front()),
-            _ => self.waiting.pop_back().or_else(|| {
-                let work = self.parked.pop_back()?;
-                self.parked_items -= work.label.items;
-                self.parked_bytes -= work.label.bytes;
-                Some(work)
-            }),
-        }?;
-        self.held_bytes -= work.label.bytes;
-        Some(work)
+        match policy {
+            OverflowPolicy::DropOldest => self.take_oldest(),
+            _ => self.waiting.pop_back().or_else(|| self.parked.pop_back()),
+        }
     }
 
     /// Takes out everything that is not in the store, also what is under way.
     pub(super) fn give_up(&mut self) -> Vec<Label> {
-        let works = self.waiting.drain(..).chain(self.parked.drain(..));
-        let held = works.map(|work| work.label);
+        let held: Vec<_> = std::iter::from_fn(|| self.take_oldest())
+            .map(|work| work.label)
+            .collect();
         let in_flight = self.in_flight.drain().map(|(_, request)| request.label);
-        (self.held_bytes, self.parked_items, self.parked_bytes) = (0, 0, 0);
         // What comes from the store goes back there.
-        held.chain(in_flight).filter(|label| !label.is_of_store()).collect()
+        held.into_iter()
+            .chain(in_flight)
+            .filter(|label| !label.is_of_store())
+            .collect()
     }
 
     /// Items of this epoch and those before that are not done with.
@@ -360,8 +327,9 @@ impl<R> Outlet<R> {
     /// Shows in its account what its state is.
     pub(super) fn show(&self, account: &mut OutletBooks) {
         account.requests_in_flight = self.in_flight.len();
-        account.parked_items = self.parked_items;
-        account.parked_bytes = self.parked_bytes as u64;
+        account.waiting_items = self.waiting.items();
+        account.parked_items = self.parked.items();
+        account.parked_bytes = self.parked.bytes() as u64;
         account.is_reachable = matches!(self.reach, Reach::Up);
         account.spooled_items = self.shelf.as_ref().map_or(0, Shelf::waiting);
     }

@@ -46,6 +46,7 @@ pub(crate) struct OutletBooks {
     /// On disk only, of those that are pending.
     pub(crate) spooled_items: u64,
     pub(crate) requests_in_flight: usize,
+    pub(crate) waiting_items: u64,
     pub(crate) parked_items: u64,
     pub(crate) parked_bytes: u64,
     pub(crate) is_reachable: bool,

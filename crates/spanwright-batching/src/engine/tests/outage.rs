@@ -120,6 +120,21 @@ fn thirty_seconds_at_two_thousand_a_second_stay_in_memory_and_none_is_lost() {
 }
 
 #[test]
+fn a_receiver_that_takes_requests_and_never_answers_costs_memory_and_no_items() {
+    let mut rig = Rig::new(&config(), 1);
+    for _ in 0..500 {
+        assert_eq!(rig.end(40, PAST), 40, "there is room for {} bytes", rig.intake.bound.max().bytes);
+        rig.poll();
+    }
+    assert_eq!(rig.under_way.len(), 4, "as many as may be");
+    let snapshot = rig.check();
+    assert!(snapshot.outlets[0].waiting_items > 19_000, "{:?}", snapshot.outlets[0]);
+    rig.flush(SECOND);
+    rig.answer_all(|_| Ok(Receipt::accepted()));
+    assert_eq!(rig.check().ledger(0).exported, 20_000);
+}
+
+#[test]
 fn ten_minutes_at_five_thousand_a_second_go_through_the_disk_while_live_ones_hardly_wait() {
     let spool = shelf::spool().with_segment_bytes(8 << 20).with_max_bytes(1 << 30);
     let (rig, disk) = shelf::rig_on(
