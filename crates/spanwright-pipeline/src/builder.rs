@@ -26,6 +26,10 @@ use crate::spool::Spools;
 #[cfg(any(feature = "grpc", feature = "http"))]
 const OTLP: &str = "otlp";
 
+/// What else of the resource rules of a remote sampler may ask for.
+const CLOUD_PLATFORM: &str = "cloud.platform";
+const RESOURCE_ARNS: [&str; 2] = ["aws.ecs.container.arn", "cloud.resource_id"];
+
 /// Builds a [`Pipeline`]. Without any setting it is the one that the environment describes, and where that says nothing, one
 /// that delivers over gRPC to a Collector on this machine.
 ///
@@ -279,8 +283,15 @@ impl PipelineBuilder {
             return Ok(None);
         }
         let mut builder = ConfiguredSampler::builder(settings.sampler.clone());
-        if let Some(name) = resource.get(&Key::from_static_str(SERVICE_NAME)) {
+        let known = |name| resource.get(&Key::from_static_str(name));
+        if let Some(name) = known(SERVICE_NAME) {
             builder = builder.with_service_name(name.as_str());
+        }
+        if let Some(platform) = known(CLOUD_PLATFORM) {
+            builder = builder.with_cloud_platform(platform.as_str());
+        }
+        if let Some(arn) = RESOURCE_ARNS.into_iter().find_map(known) {
+            builder = builder.with_resource_arn(arn.as_str());
         }
         if let Some(observer) = &self.observer {
             builder = builder.with_observer(Arc::clone(observer));

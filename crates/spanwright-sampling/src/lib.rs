@@ -29,7 +29,7 @@
 //! | so many a second | [`RateLimitingSampler`], [`AdaptiveSampler`] | [`RateLimiting`], [`Adaptive`] |
 //! | so many a second, shared among routes or tenants | [`PerKeySampler`] | [`PerKey`], [`SpanKey`] |
 //! | as the parent | [`ParentBased`], [`AlwaysRecord`] | [`ParentThreshold`], [`AnyOf`], [`Annotating`] |
-//! | as an operator says | [`ConfiguredSampler`], [`ReloadableSampler`], `JaegerRemoteSampler` | [`SamplerConfig`] |
+//! | as an operator says | [`ConfiguredSampler`], [`ReloadableSampler`], `JaegerRemoteSampler`, `XRaySampler` | [`SamplerConfig`] |
 //! | when it is known how they went | [`TailSampler`], [`TailPolicy`] | |
 //!
 //! [`CompositeSampler`] makes a sampler of any composable one: `CompositeSampler::new(ParentThreshold::new(rules))`. [`Shadow`] tries
@@ -51,7 +51,7 @@
 //! |---|---|
 //! | `config` | OpenTelemetry's declarative configuration, in YAML, and samplers that follow a file |
 //! | `regex` | rules by regular expressions |
-//! | `remote` | `JaegerRemoteSampler`: strategies of a Jaeger collector, over HTTP and gRPC |
+//! | `remote` | `JaegerRemoteSampler`: strategies of a Jaeger collector, over HTTP and gRPC; `XRaySampler`: rules of AWS X-Ray |
 //!
 //! Rust 1.88.
 #![forbid(unsafe_code)]
@@ -124,5 +124,6 @@ pub use self::{
 #[cfg_attr(docsrs, doc(cfg(feature = "remote")))]
 #[doc(inline)]
 pub use self::remote::{
-    JaegerProtocol, JaegerRemoteSampler, JaegerRemoteSamplerBuilder, JaegerRemoteStats, RemoteError, RemoteErrorKind,
+    JaegerProtocol, JaegerRemoteSampler, JaegerRemoteSamplerBuilder, RemoteError, RemoteErrorKind, RemoteStats,
+    XRaySampler, XRaySamplerBuilder,
 };

@@ -15,7 +15,7 @@ use crate::parent_based::ParentBased;
 use crate::plain::{AlwaysOffSampler, AlwaysOnSampler};
 use crate::reload::ReloadableSampler;
 #[cfg(feature = "remote")]
-use crate::remote::JaegerRemoteSampler;
+use crate::remote::{JaegerRemoteSampler, XRaySampler};
 use crate::sampler::{Decision, Outcome, Sampler};
 use crate::shadow::Shadow;
 use crate::span::StartingSpan;
@@ -66,6 +66,7 @@ should_sample! {
 #[cfg(feature = "remote")]
 should_sample! {
     [] JaegerRemoteSampler;
+    [] XRaySampler;
 }
 
 impl From<Decision> for SamplingResult {

@@ -32,7 +32,7 @@ fn a_sampler_that_is_none_is_ignored() {
     ]);
     assert_ne!(settings.sampler, SamplerConfig::default());
     assert_eq!(ignored, ["OTEL_TRACES_SAMPLER_ARG"]);
-    let (settings, ignored) = read([("OTEL_TRACES_SAMPLER", "xray")]);
+    let (settings, ignored) = read([("OTEL_TRACES_SAMPLER", "sometimes")]);
     assert_eq!(settings.sampler, SamplerConfig::default());
     assert_eq!(ignored, ["OTEL_TRACES_SAMPLER"]);
 }

@@ -90,6 +90,33 @@ impl ConfiguredSamplerBuilder {
         self
     }
 
+    /// What the resource has as `cloud.platform`: X-Ray has rules for those. Default: not known. Without feature `remote` nobody asks.
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(unused_mut, unused_variables, reason = "nobody asks")
+    )]
+    pub fn with_cloud_platform(mut self, platform: impl Into<String>) -> Self {
+        #[cfg(feature = "remote")]
+        {
+            self.surroundings.cloud_platform = Some(platform.into());
+        }
+        self
+    }
+
+    /// What the resource has as `aws.ecs.container.arn` or `cloud.resource_id`: X-Ray has rules for those too. Default: not known. Without
+    /// feature `remote` nobody asks.
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(unused_mut, unused_variables, reason = "nobody asks")
+    )]
+    pub fn with_resource_arn(mut self, arn: impl Into<String>) -> Self {
+        #[cfg(feature = "remote")]
+        {
+            self.surroundings.resource_arn = Some(arn.into());
+        }
+        self
+    }
+
     /// Hears what a remote sampler has to say. Default: nobody.
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.surroundings.observer = observer;
@@ -116,8 +143,9 @@ impl ConfiguredSamplerBuilder {
     /// is the default one.
     #[must_use]
     pub fn spawn_or_ignore(self, env: &Env) -> ConfiguredSampler {
+        let config = self.config.clone();
         self.spawn().unwrap_or_else(|error| {
-            SamplerConfig::ignore_argument(env, &error);
+            config.ignore_argument(env, &error);
             ConfiguredSampler::default()
         })
     }

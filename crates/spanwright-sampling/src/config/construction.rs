@@ -17,7 +17,7 @@ use super::rates::{AdaptiveNode, RateLimitingNode};
 use super::rule::RuleNode;
 #[cfg(feature = "config")]
 use super::settings::ParentBasedNode;
-use super::settings::{JaegerRemote, Node, SamplerConfig};
+use super::settings::{JaegerRemote, Node, SamplerConfig, XRay};
 use crate::composable::{AlwaysOff, AlwaysOn, ParentThreshold, Probability};
 #[cfg(feature = "config")]
 use crate::composable::{Annotating, AnyOf, ComposableSampler};
@@ -26,7 +26,7 @@ use crate::composite::CompositeSampler;
 #[cfg(feature = "config")]
 use crate::parent_based::ParentBased;
 #[cfg(feature = "remote")]
-use crate::remote::JaegerRemoteSampler;
+use crate::remote::{JaegerRemoteSampler, XRaySampler};
 #[cfg(feature = "config")]
 use crate::rules::{Rule, RuleBased};
 #[cfg(feature = "config")]
@@ -62,6 +62,11 @@ type TickFn = Arc<dyn Fn(Instant) + Send + Sync>;
 pub(crate) struct Surroundings {
     /// Whom a remote sampler asks for. `None`: what the configuration says.
     pub(crate) service_name: Option<String>,
+    /// What else the rules of a remote sampler may know a service by. No document describes such a sampler.
+    #[cfg(feature = "remote")]
+    pub(crate) cloud_platform: Option<String>,
+    #[cfg(feature = "remote")]
+    pub(crate) resource_arn: Option<String>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) pressure: Pressure,
     pub(crate) life: Life,
@@ -92,6 +97,10 @@ impl Surroundings {
     pub(crate) fn new(life: Life) -> Self {
         Self {
             service_name: None,
+            #[cfg(feature = "remote")]
+            cloud_platform: None,
+            #[cfg(feature = "remote")]
+            resource_arn: None,
             observer: Arc::new(NoopObserver),
             pressure: Pressure::new(),
             life,
@@ -139,8 +148,10 @@ impl Construction {
     fn sampler(&mut self, node: &Node) -> Result<By, BuildError> {
         match node {
             Node::JaegerRemote(settings) => self.jaeger_remote(node, settings, false),
+            Node::XRay(settings) => self.xray(node, settings, false),
             Node::ParentThreshold { root } => match &**root {
                 Node::JaegerRemote(settings) => self.jaeger_remote(node, settings, true),
+                Node::XRay(settings) => self.xray(node, settings, true),
                 _ => self.composable(node).map(By::Wish),
             },
             #[cfg(feature = "config")]
@@ -168,6 +179,10 @@ impl Construction {
                 let accepted =
                     "nothing: it can only be the outermost sampler, or the root of the outermost parent_based";
                 return Err(BuildError::new("jaeger_remote", "inside of another sampler", accepted));
+            }
+            Node::XRay(_) => {
+                let accepted = "nothing: it can only be the outermost sampler, or the root of a parent-based one";
+                return Err(BuildError::new("xray", "inside of another sampler", accepted));
             }
             #[cfg(feature = "config")]
             Node::Annotating { attributes, sampler } => {
@@ -248,16 +263,49 @@ impl Construction {
         })
     }
 
-    /// Nobody can have described one: whoever reads descriptions knows that there is none.
+    #[cfg(feature = "remote")]
+    fn xray(&mut self, node: &Node, settings: &XRay, follows_parents: bool) -> Result<By, BuildError> {
+        self.remembered(node, |construction| {
+            let mut builder = XRaySampler::builder()
+                .with_service_name(construction.service_name.as_deref().unwrap_or("unknown_service"))
+                .with_parent_based(follows_parents)
+                .with_observer(Arc::clone(&construction.surroundings.observer));
+            if let Some(platform) = &construction.surroundings.cloud_platform {
+                builder = builder.with_cloud_platform(platform);
+            }
+            if let Some(arn) = &construction.surroundings.resource_arn {
+                builder = builder.with_resource_arn(arn);
+            }
+            if let Some(endpoint) = &settings.endpoint {
+                builder = builder.with_endpoint(endpoint);
+            }
+            if let Some(interval) = settings.polling_interval {
+                builder = builder.with_polling_interval(interval);
+            }
+            if construction.surroundings.life == Life::None {
+                return Ok((By::Wish(Arc::new(AlwaysOff)), None));
+            }
+            Ok((By::Sampler(Arc::new(builder.spawn()?)), None))
+        })
+    }
+
     #[cfg(not(feature = "remote"))]
     #[expect(clippy::unused_self, reason = "as with the feature")]
     fn jaeger_remote(&mut self, _: &Node, _: &JaegerRemote, _: bool) -> Result<By, BuildError> {
-        Err(BuildError::new(
-            "jaeger_remote",
-            "a sampler",
-            "a sampler of this program: feature `remote` is off",
-        ))
+        Err(not_in_this_program("jaeger_remote"))
     }
+
+    #[cfg(not(feature = "remote"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    fn xray(&mut self, _: &Node, _: &XRay, _: bool) -> Result<By, BuildError> {
+        Err(not_in_this_program("xray"))
+    }
+}
+
+/// Nobody can have described one: whoever reads descriptions knows that there is none.
+#[cfg(not(feature = "remote"))]
+fn not_in_this_program(field: &'static str) -> BuildError {
+    BuildError::new(field, "a sampler", "a sampler of this program: feature `remote` is off")
 }
 
 /// `root` for roots, and the branches of `others` for the rest.

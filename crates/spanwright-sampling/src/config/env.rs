@@ -10,24 +10,25 @@ use std::time::Duration;
 use spanwright_core::{BuildError, Env};
 
 use super::construction::HAS_REMOTE;
-use super::settings::{JaegerRemote, Node, SamplerConfig};
+use super::settings::{JaegerRemote, Node, SamplerConfig, XRay};
 
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 /// Whom a remote sampler is to ask for.
 pub(super) const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// `xray` is a name that the specification knows, and the sampler is the business of a service of AWS alone.
 const SAMPLERS: &str = if HAS_REMOTE {
-    "always_on, always_off, traceidratio, jaeger_remote, parentbased_always_on, parentbased_always_off, \
-     parentbased_traceidratio or parentbased_jaeger_remote"
+    "always_on, always_off, traceidratio, jaeger_remote, xray, parentbased_always_on, parentbased_always_off, \
+     parentbased_traceidratio, parentbased_jaeger_remote or parentbased_xray"
 } else {
     "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or parentbased_traceidratio; \
-     with feature `remote` of spanwright-sampling also jaeger_remote and parentbased_jaeger_remote"
+     with feature `remote` of spanwright-sampling also jaeger_remote, xray, parentbased_jaeger_remote and parentbased_xray"
 };
 
 const JAEGER_REMOTE_ARGUMENT: &str =
     "endpoint=http://host:port,pollingIntervalMs=60000,initialSamplingRate=0.001, any of the three";
+
+const XRAY_ARGUMENT: &str = "endpoint=http://host:port,polling_interval=300, any of the two";
 
 impl SamplerConfig {
     /// What `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say.
@@ -37,10 +38,11 @@ impl SamplerConfig {
     /// | `always_on`, `always_off` | every span, no span | |
     /// | `traceidratio` | [`Probability`](crate::Probability), whatever was decided for the parent | the ratio, 0 to 1. Default: 1 |
     /// | `jaeger_remote`, with feature `remote` | what a Jaeger collector says | `endpoint=..,pollingIntervalMs=..,initialSamplingRate=..` |
+    /// | `xray`, with feature `remote` | what the rules of AWS X-Ray say | `endpoint=..,polling_interval=..`, in seconds |
     /// | `parentbased_` and one of these | the same for roots; the others as their parent | as above |
     ///
     /// Names are read in any case. A variable that cannot be used is ignored, which `env` remembers, and in its place is the default:
-    /// `parentbased_always_on`, or no argument. So is `xray`, which only AWS's own distributions have.
+    /// `parentbased_always_on`, or no argument.
     ///
     /// `always_on` leaves trace states as they are, as the specification says of it, and `traceidratio` is consistent with the
     /// samplers of other services and languages: it writes `th`.
@@ -66,6 +68,10 @@ impl SamplerConfig {
                 let argument = env.parse(ARGUMENT, JAEGER_REMOTE_ARGUMENT, JaegerRemote::parse_argument);
                 *settings = argument.unwrap_or_default();
             }
+            Node::XRay(settings) => {
+                let argument = env.parse(ARGUMENT, XRAY_ARGUMENT, XRay::parse_argument);
+                *settings = argument.unwrap_or_default();
+            }
             _ => {}
         }
         Self {
@@ -75,41 +81,66 @@ impl SamplerConfig {
     }
 
     /// Remembers a variable that turned out to be wrong only when the sampler was made.
-    pub(super) fn ignore_argument(env: &Env, error: &BuildError) {
-        let accepted = format!("{JAEGER_REMOTE_ARGUMENT}; {}: {}", error.field(), error.accepted());
+    pub(super) fn ignore_argument(&self, env: &Env, error: &BuildError) {
+        let argument = match &self.root {
+            Node::ParentThreshold { root } if matches!(**root, Node::XRay(_)) => XRAY_ARGUMENT,
+            Node::XRay(_) => XRAY_ARGUMENT,
+            _ => JAEGER_REMOTE_ARGUMENT,
+        };
+        let accepted = format!("{argument}; {}: {}", error.field(), error.accepted());
         env.ignore(ARGUMENT, env.string(ARGUMENT).unwrap_or_default(), &accepted);
     }
 }
 
 impl JaegerRemote {
-    /// All of it, or nothing: half of an argument would be another one than was meant.
     fn parse_argument(argument: &str) -> Option<Self> {
         let mut settings = Self::default();
-        for pair in argument.split(',').filter(|pair| !pair.trim().is_empty()) {
-            let (key, value) = pair.split_once('=')?;
-            let value = value.trim();
-            let is_first = match key.trim() {
-                "endpoint" if !value.is_empty() => settings.endpoint.replace(value.to_owned()).is_none(),
-                "pollingIntervalMs" => {
-                    let interval: u32 = value.parse().ok().filter(|interval| *interval > 0)?;
-                    let interval = Duration::from_millis(interval.into());
-                    settings.polling_interval.replace(interval).is_none()
-                }
+        for (key, value) in pairs(argument)? {
+            match key {
+                "endpoint" if !value.is_empty() => settings.endpoint = Some(value.to_owned()),
+                "pollingIntervalMs" => settings.polling_interval = Some(Duration::from_millis(parse_interval(value)?)),
                 "initialSamplingRate" => {
                     let ratio = parse_ratio(value)?;
-                    settings
-                        .initial
-                        .replace(Box::new(Node::Probability { ratio }))
-                        .is_none()
+                    settings.initial = Some(Box::new(Node::Probability { ratio }));
                 }
                 _ => return None,
-            };
-            if !is_first {
-                return None;
             }
         }
         Some(settings)
     }
+}
+
+impl XRay {
+    fn parse_argument(argument: &str) -> Option<Self> {
+        let mut settings = Self::default();
+        for (key, value) in pairs(argument)? {
+            match key {
+                "endpoint" if !value.is_empty() => settings.endpoint = Some(value.to_owned()),
+                "polling_interval" => settings.polling_interval = Some(Duration::from_secs(parse_interval(value)?)),
+                _ => return None,
+            }
+        }
+        Some(settings)
+    }
+}
+
+/// `key=value,..`, each key once. All of them, or nothing: half of an argument would be another one than was meant.
+fn pairs(argument: &str) -> Option<Vec<(&str, &str)>> {
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
+    for pair in argument.split(',').filter(|pair| !pair.trim().is_empty()) {
+        let (key, value) = pair.split_once('=')?;
+        let (key, value) = (key.trim(), value.trim());
+        if pairs.iter().any(|(earlier, _)| *earlier == key) {
+            return None;
+        }
+        pairs.push((key, value));
+    }
+    Some(pairs)
+}
+
+fn parse_interval(text: &str) -> Option<u64> {
+    let interval: u32 = text.parse().ok()?;
+    (interval > 0).then(|| interval.into())
 }
 
 fn sampler(name: &str) -> Option<Node> {
@@ -118,6 +149,7 @@ fn sampler(name: &str) -> Option<Node> {
         "always_on" => Some(Node::PlainAlwaysOn),
         "jaeger_remote" if HAS_REMOTE => Some(Node::JaegerRemote(JaegerRemote::default())),
         "traceidratio" => Some(Node::Probability { ratio: 1.0 }),
+        "xray" if HAS_REMOTE => Some(Node::XRay(XRay::default())),
         _ => None,
     }
 }
@@ -172,8 +204,6 @@ mod tests {
                 probability(0.0).by_parent().into(),
                 None,
             ),
-            ("xray", "", default.clone(), Some(SAMPLER)),
-            ("parentbased_xray", "", default.clone(), Some(SAMPLER)),
             ("parentbased_", "", default.clone(), Some(SAMPLER)),
             ("parentbased_parentbased_always_on", "", default.clone(), Some(SAMPLER)),
             ("sometimes", "0.5", default, Some(SAMPLER)),
@@ -210,51 +240,83 @@ mod tests {
     }
 
     #[test]
-    fn jaegers_sampler_needs_its_feature() {
-        let (config, ignored) = read("parentbased_jaeger_remote", "endpoint=http://localhost:1");
-        let (wrong, ignored_argument) = read("jaeger_remote", "nonsense");
-        if HAS_REMOTE {
-            let settings = JaegerRemote {
-                endpoint: Some("http://localhost:1".to_owned()),
+    fn xrays_argument_is_read_whole_or_not_at_all() {
+        let settings = XRay {
+            endpoint: Some("http://localhost:2000".to_owned()),
+            polling_interval: Some(Duration::from_secs(360)),
+        };
+        let all = " polling_interval = 360, endpoint=http://localhost:2000";
+        assert_eq!(XRay::parse_argument(all), Some(settings));
+        assert_eq!(XRay::parse_argument(""), Some(XRay::default()));
+        for wrong in [
+            "endpoint=",
+            "localhost:2000",
+            "polling_interval=0",
+            "polling_interval=1.5",
+            "polling_interval=NaN",
+            "polling_interval=99999999999",
+            "pollingIntervalMs=1000",
+            "endpoint=a,endpoint=b",
+        ] {
+            assert_eq!(XRay::parse_argument(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn samplers_with_a_server_need_their_feature() {
+        let jaeger = |endpoint: Option<&str>| {
+            Node::JaegerRemote(JaegerRemote {
+                endpoint: endpoint.map(str::to_owned),
                 ..JaegerRemote::default()
-            };
-            assert_eq!(
-                (config, ignored),
-                (Node::JaegerRemote(settings).by_parent().into(), vec![])
-            );
-            assert_eq!(wrong, Node::JaegerRemote(JaegerRemote::default()).into());
-            assert_eq!(ignored_argument, [ARGUMENT]);
-        } else {
-            assert_eq!((config, ignored), (SamplerConfig::default(), vec![SAMPLER.to_owned()]));
-            assert_eq!(
-                (wrong, ignored_argument),
-                (SamplerConfig::default(), vec![SAMPLER.to_owned()])
-            );
+            })
+        };
+        let xray = |endpoint: Option<&str>| {
+            Node::XRay(XRay {
+                endpoint: endpoint.map(str::to_owned),
+                ..XRay::default()
+            })
+        };
+        let address = "http://localhost:1";
+        for (name, with_argument, without) in [
+            ("jaeger_remote", jaeger(Some(address)), jaeger(None)),
+            ("xray", xray(Some(address)), xray(None)),
+        ] {
+            let by_parent = read(&format!("parentbased_{name}"), &format!("endpoint={address}"));
+            let wrong = read(name, "nonsense");
+            if HAS_REMOTE {
+                assert_eq!(by_parent, (with_argument.by_parent().into(), vec![]));
+                assert_eq!(wrong, (without.into(), vec![ARGUMENT.to_owned()]));
+            } else {
+                let ignored = (SamplerConfig::default(), vec![SAMPLER.to_owned()]);
+                assert_eq!((by_parent, wrong), (ignored.clone(), ignored));
+            }
         }
     }
 
     #[cfg(feature = "remote")]
     #[test]
     fn an_endpoint_that_is_none_is_ignored_when_the_sampler_is_made() {
-        let env = Env::from_pairs([(SAMPLER, "jaeger_remote"), (ARGUMENT, "endpoint=ftp://host")]);
-        let sampler = crate::ConfiguredSampler::from_env(&env);
-        assert_eq!(sampler.description(), crate::ConfiguredSampler::default().description());
-        let [ignored] = &env.ignored()[..] else {
-            panic!("{:?}", env.ignored())
-        };
-        assert_eq!((&*ignored.name, &*ignored.value), (ARGUMENT, "endpoint=ftp://host"));
-        assert!(ignored.accepted.contains("; endpoint: "), "{ignored}");
+        for (name, accepted, described) in [
+            ("jaeger_remote", JAEGER_REMOTE_ARGUMENT, "JaegerRemote"),
+            ("xray", XRAY_ARGUMENT, "XRay"),
+            ("parentbased_xray", XRAY_ARGUMENT, "XRay"),
+        ] {
+            let env = Env::from_pairs([(SAMPLER, name), (ARGUMENT, "endpoint=ftp://host")]);
+            let sampler = crate::ConfiguredSampler::from_env(&env);
+            assert_eq!(sampler.description(), crate::ConfiguredSampler::default().description());
+            let [ignored] = &env.ignored()[..] else {
+                panic!("{:?}", env.ignored())
+            };
+            assert_eq!((&*ignored.name, &*ignored.value), (ARGUMENT, "endpoint=ftp://host"));
+            assert!(
+                ignored.accepted.starts_with(&format!("{accepted}; endpoint: ")),
+                "{ignored}"
+            );
 
-        let env = Env::from_pairs([
-            (SAMPLER, "parentbased_jaeger_remote"),
-            (ARGUMENT, "endpoint=http://127.0.0.1:1,initialSamplingRate=1"),
-        ]);
-        let sampler = crate::ConfiguredSampler::from_env(&env);
-        assert!(
-            sampler.description().contains("JaegerRemote"),
-            "{}",
-            sampler.description()
-        );
-        assert_eq!(env.ignored(), []);
+            let env = Env::from_pairs([(SAMPLER, name), (ARGUMENT, "endpoint=http://127.0.0.1:1")]);
+            let sampler = crate::ConfiguredSampler::from_env(&env);
+            assert!(sampler.description().contains(described), "{}", sampler.description());
+            assert_eq!(env.ignored(), []);
+        }
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn room(node: &Node) -> usize {
     let of = |nodes: &mut dyn Iterator<Item = &Node>| nodes.map(room).sum();
     match node {
         Node::PerKey(settings) => settings.room(),
-        Node::AlwaysOff | Node::AlwaysOn | Node::PlainAlwaysOn | Node::Probability { .. } => 0,
+        Node::AlwaysOff | Node::AlwaysOn | Node::PlainAlwaysOn | Node::Probability { .. } | Node::XRay(_) => 0,
         Node::Adaptive(settings) => of(&mut settings.sampler.iter()),
         Node::Annotating { sampler, .. } => room(sampler),
         Node::AnyOf { samplers } => of(&mut samplers.iter()),

@@ -40,6 +40,8 @@ pub(super) enum Node {
     ParentThreshold { root: Box<Self> },
     /// Asks a Jaeger collector.
     JaegerRemote(JaegerRemote),
+    /// Asks an X-Ray daemon. There is no document that says so.
+    XRay(XRay),
     #[cfg(feature = "config")]
     Annotating {
         attributes: Vec<KeyValue>,
@@ -66,6 +68,13 @@ pub(super) struct JaegerRemote {
     pub(super) endpoint: Option<String>,
     pub(super) polling_interval: Option<Duration>,
     pub(super) initial: Option<Box<Node>>,
+}
+
+/// What `xray` takes. What is `None` has the client's default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct XRay {
+    pub(super) endpoint: Option<String>,
+    pub(super) polling_interval: Option<Duration>,
 }
 
 /// A sampler for each kind of parent. `None` is what the specification does by default: as the parent.
@@ -108,7 +117,7 @@ impl Node {
     #[cfg(feature = "config")]
     pub(super) fn is_remote(&self) -> bool {
         match self {
-            Self::JaegerRemote(_) => true,
+            Self::JaegerRemote(_) | Self::XRay(_) => true,
             Self::ParentThreshold { root } => root.is_remote(),
             Self::ParentBased(branches) => branches.root.is_remote(),
             _ => false,

@@ -11,10 +11,14 @@ mod handle;
 mod history;
 mod limiting;
 mod recent;
+#[cfg(feature = "remote")]
+mod reservoir;
 mod stage;
 mod stats;
 mod units;
 
+#[cfg(feature = "remote")]
+pub(crate) use self::reservoir::Reservoir;
 pub use self::{
     adaptive::{Adaptive, AdaptiveBuilder, AdaptiveSampler},
     handle::RateHandle,

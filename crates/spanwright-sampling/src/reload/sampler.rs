@@ -200,7 +200,7 @@ impl DocumentSettings {
             service_name: self.service_name,
             observer,
             pressure: self.pressure,
-            life,
+            ..Surroundings::new(life)
         };
         let mut shared = shared.with_documents(Documents::new(env, surroundings));
         if let Some(config) = self.config {

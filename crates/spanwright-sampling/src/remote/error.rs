@@ -1,7 +1,9 @@
 //! Why there is no new strategy.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use spanwright_core::BuildError;
 
@@ -74,3 +76,17 @@ impl fmt::Display for RemoteError {
 }
 
 impl Error for RemoteError {}
+
+/// A panic as an error.
+pub(super) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, RemoteError> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(&*panic))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    RemoteError::new(
+        RemoteErrorKind::Panicked,
+        text.unwrap_or_else(|| "a panic without a message".to_owned()),
+    )
+}

@@ -1,40 +1,32 @@
-//! Strategies that a server hands out: Jaeger's remote sampling.
+//! Strategies that a server hands out.
 //!
 //! ```text
 //! thread "spanwright-remote"                          application threads
-//!   Schedule ── due ──► client: HTTP or gRPC            sample()
+//!   Schedule ── due ──► Errand: HTTP or gRPC            sample()
 //!                         │ bytes                          │ one load
-//!                       answer ─► Strategy ─► Active ══════╧═► CompositeSampler
+//!                       answer ─► strategy ─► Active ══════╧═► CompositeSampler
 //!                         │ refused: the old one stays
 //!                       told once, counted
 //! ```
 //!
-//! Everything but the client and the thread is without I/O. What was measured of an operation stays with it from one strategy to the
-//! next.
-//!
-//! # Source
-//!
-//! [Jaeger, remote sampling](https://www.jaegertracing.io/docs/latest/architecture/sampling/#remote-sampling), `sampling.proto` of
-//! [jaeger-idl](https://github.com/jaegertracing/jaeger-idl);
-//! [SDK, JaegerRemoteSampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#jaegerremotesampler).
+//! Everything but the client and the thread is without I/O. What differs from one kind of server to another is its errand, its
+//! strategies, and what they make active.
 
-mod active;
-mod answer;
-mod builder;
+mod address;
 mod client;
-mod endpoint;
 mod error;
-mod floor;
-mod operations;
+mod jaeger;
+mod json;
 mod poller;
-mod sampler;
+mod running;
 mod schedule;
 mod state;
-mod strategy;
+mod stats;
+mod xray;
 
 pub use self::{
-    builder::JaegerRemoteSamplerBuilder,
-    endpoint::JaegerProtocol,
     error::{RemoteError, RemoteErrorKind},
-    sampler::{JaegerRemoteSampler, JaegerRemoteStats},
+    jaeger::{JaegerProtocol, JaegerRemoteSampler, JaegerRemoteSamplerBuilder},
+    stats::RemoteStats,
+    xray::{XRaySampler, XRaySamplerBuilder},
 };

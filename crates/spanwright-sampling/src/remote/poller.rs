@@ -1,28 +1,22 @@
 //! The thread that asks.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use opentelemetry::Context;
 use parking_lot::Mutex;
-use spanwright_core::{Clock, SystemClock};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout_at;
 
-use super::client::Client;
-use super::error::{RemoteError, RemoteErrorKind};
-use super::schedule::Schedule;
-use super::state::State;
-use super::strategy::Strategy;
+use super::error::{RemoteError, RemoteErrorKind, caught};
 
 thread_local! {
     static IS_OURS: Cell<bool> = const { Cell::new(false) };
@@ -34,18 +28,30 @@ pub(super) struct Poller {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What the thread is there for.
+pub(super) trait Errand: Send + 'static {
+    /// When it is to be run next.
+    fn due(&self) -> Instant;
+
+    /// Asks, and books what came. `is_wished` if somebody waits for it: then everything is asked, whether it is due or not.
+    ///
+    /// It is dropped in the middle when nobody is interested any more.
+    fn run(&mut self, is_wished: bool) -> impl Future<Output = Result<(), RemoteError>>;
+
+    /// Books that it panicked, and returns what there is to say of it.
+    fn panicked(&mut self, panic: RemoteError) -> RemoteError;
+}
+
 /// Somebody wants a poll now, and to hear how it went.
 type Wish = Sender<Result<(), RemoteError>>;
 
 impl Poller {
     /// Starts the thread. Its runtime is its own, so that it does not matter which one the application has, or whether.
-    pub(super) fn spawn(client: Client, schedule: Schedule, state: Arc<State>) -> io::Result<Self> {
+    pub(super) fn spawn(errand: impl Errand) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (wishes, wished) = unbounded_channel();
         let worker = Worker {
-            client,
-            schedule,
-            state,
+            errand,
             wished,
             waiting: Vec::new(),
         };
@@ -111,40 +117,37 @@ impl fmt::Debug for Poller {
 }
 
 /// Everything that the thread owns.
-struct Worker {
-    client: Client,
-    schedule: Schedule,
-    state: Arc<State>,
+struct Worker<E> {
+    errand: E,
     wished: UnboundedReceiver<Wish>,
     /// Who came while a poll was under way: its answer may be older than the wish.
     waiting: Vec<Wish>,
 }
 
-impl Worker {
+impl<E: Errand> Worker<E> {
     async fn run(mut self) {
         loop {
             if self.waiting.is_empty() {
-                match timeout_at(self.schedule.due().into(), self.wished.recv()).await {
+                match timeout_at(self.errand.due().into(), self.wished.recv()).await {
                     Ok(Some(wish)) => self.waiting.push(wish),
                     Ok(None) => return,
                     Err(_) => {}
                 }
             }
             let served = std::mem::take(&mut self.waiting);
-            let Some(answer) = self.ask().await else {
+            let Some(ran) = self.run_errand(!served.is_empty()).await else {
                 return;
             };
-            let result = self.book(answer);
+            let result = ran.unwrap_or_else(|panic| Err(self.errand.panicked(panic)));
             for wish in served {
                 let _ = wish.send(result.clone());
             }
         }
     }
 
-    /// Asks once. `None` if nobody is interested any more.
-    async fn ask(&mut self) -> Option<Result<Strategy, RemoteError>> {
-        let client = self.client.clone();
-        let mut answer = pin!(client.fetch());
+    /// Runs it once; an error if it panicked. `None` if nobody is interested any more.
+    async fn run_errand(&mut self, is_wished: bool) -> Option<Result<Result<(), RemoteError>, RemoteError>> {
+        let mut running = pin!(self.errand.run(is_wished));
         poll_fn(|cx| {
             while let Poll::Ready(wish) = self.wished.poll_recv(cx) {
                 match wish {
@@ -152,44 +155,11 @@ impl Worker {
                     None => return Poll::Ready(None),
                 }
             }
-            match caught(|| answer.as_mut().poll(cx)) {
-                Ok(answer) => answer.map(Some),
+            match caught(|| running.as_mut().poll(cx)) {
+                Ok(result) => result.map(|result| Some(Ok(result))),
                 Err(panic) => Poll::Ready(Some(Err(panic))),
             }
         })
         .await
     }
-
-    fn book(&mut self, answer: Result<Strategy, RemoteError>) -> Result<(), RemoteError> {
-        let now = SystemClock.now();
-        let state = &self.state;
-        let applied = answer.and_then(|strategy| caught(|| state.succeeded(now, strategy)).and_then(|result| result));
-        let (news, result) = match applied {
-            Ok(news) => {
-                self.schedule.succeeded(now);
-                (news, Ok(()))
-            }
-            Err(error) => {
-                self.schedule.failed(now);
-                (state.failed(now, &error), Err(error))
-            }
-        };
-        if let Err(panic) = caught(|| state.tell(&news)) {
-            state.observer_panicked(&panic);
-        }
-        result
-    }
-}
-
-fn caught<T>(run: impl FnOnce() -> T) -> Result<T, RemoteError> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(&*panic))
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> RemoteError {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    RemoteError::new(
-        RemoteErrorKind::Panicked,
-        text.unwrap_or_else(|| "a panic without a message".to_owned()),
-    )
 }

@@ -12,6 +12,7 @@ pub(super) struct Schedule {
     interval: Duration,
     retry: Duration,
     due: Instant,
+    is_failing: bool,
     random: fastrand::Rng,
 }
 
@@ -22,6 +23,7 @@ impl Schedule {
             interval,
             retry: FIRST_RETRY.min(interval),
             due: now,
+            is_failing: false,
             random: fastrand::Rng::with_seed(seed),
         }
     }
@@ -30,14 +32,28 @@ impl Schedule {
         self.due
     }
 
-    pub(super) fn succeeded(&mut self, now: Instant) {
-        self.retry = FIRST_RETRY.min(self.interval);
+    /// The next one is due at once, whatever was planned.
+    pub(super) fn hasten(&mut self, now: Instant) {
+        self.due = now;
+    }
+
+    /// There is nothing to ask; perhaps after the interval.
+    pub(super) fn postpone(&mut self, now: Instant) {
         self.due = now + self.interval.mul_f64(0.9 + 0.2 * self.random.f64());
     }
 
-    pub(super) fn failed(&mut self, now: Instant) {
+    /// Returns whether this ends failures.
+    pub(super) fn succeeded(&mut self, now: Instant) -> bool {
+        self.retry = FIRST_RETRY.min(self.interval);
+        self.postpone(now);
+        std::mem::take(&mut self.is_failing)
+    }
+
+    /// Returns whether it is the first of several.
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
         self.due = now + self.retry.mul_f64(0.5 + 0.5 * self.random.f64());
         self.retry = self.retry.saturating_mul(2).min(self.interval);
+        !std::mem::replace(&mut self.is_failing, true)
     }
 }
 
@@ -74,6 +90,9 @@ mod tests {
         schedule.succeeded(now);
         schedule.failed(now);
         assert!(schedule.due() - now <= FIRST_RETRY, "a success makes it start anew");
+        assert!(!schedule.failed(now) && schedule.succeeded(now) && !schedule.succeeded(now));
+        schedule.hasten(now);
+        assert_eq!(schedule.due(), now);
 
         let mut often = Schedule::new(Duration::from_millis(100), now, 3);
         often.failed(now);

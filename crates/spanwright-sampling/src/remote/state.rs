@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use spanwright_core::semconv::{SAMPLER_POLLS, attribute};
-use spanwright_core::{Event, Observer};
+use spanwright_core::{BuildError, Event, Observer};
 
-use super::active::Active;
-use super::error::RemoteError;
-use super::strategy::Strategy;
+use super::error::{RemoteError, caught};
+use super::schedule::Schedule;
 use crate::composable::{AlwaysOff, ComposableSampler, ParentThreshold};
 use crate::composite::CompositeSampler;
 use crate::sampler::Decision;
@@ -19,21 +18,42 @@ use crate::span::StartingSpan;
 use crate::stats::{RuleCount, SamplerStats};
 use crate::ticker::{Tick, Waker};
 
+/// A strategy that is decided by.
+pub(super) trait Active: ComposableSampler + Sized {
+    /// The same as a server sends it. One that is equal to the last one is not applied again.
+    type Strategy: Clone + fmt::Debug + fmt::Display + PartialEq + Send;
+
+    /// What `strategy` makes of what was in force before: what is known of rates, and what was counted, goes on.
+    ///
+    /// # Errors
+    ///
+    /// A number that the sampler for it does not take.
+    fn followed_by(&self, strategy: &Self::Strategy, waker: Option<&Waker>) -> Result<Self, BuildError>;
+
+    /// It is `now`. Returns what is in force from now on, if that is another one.
+    fn tick(&self, now: Instant) -> Option<Self>;
+
+    /// Of what is in force before a strategy has come, how to ask for a tick.
+    fn attach(&self, waker: &Waker) {
+        let _ = waker;
+    }
+}
+
 /// Decides by the strategy in force, and replaces it.
-pub(super) struct State {
+pub(super) struct State<A: Active> {
     /// Decides by whatever is in force. What it counts goes on from one to the next; it has nothing of its own to decide by.
     judge: CompositeSampler<AlwaysOff>,
-    in_force: ArcSwap<ParentThreshold<Active>>,
+    in_force: ArcSwap<ParentThreshold<A>>,
     follows_parents: bool,
     /// Held by whoever replaces what is in force.
-    books: Mutex<Books>,
+    books: Mutex<Books<A::Strategy>>,
     waker: Mutex<Option<Waker>>,
     observer: Arc<dyn Observer>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Books {
-    strategy: Option<Strategy>,
+pub(super) struct Books<S> {
+    strategy: Option<S>,
     pub(super) words: String,
     pub(super) generation: u64,
     pub(super) polls: u64,
@@ -41,29 +61,31 @@ pub(super) struct Books {
     pub(super) last_error: Option<String>,
     pub(super) last_success: Option<Instant>,
     failing_since: Option<Instant>,
+    /// How many questions of several have no answer now.
+    failing: u32,
 }
 
 /// What a poll has changed, to be told when no lock is held.
 #[derive(Debug, Default)]
-#[must_use]
-pub(super) struct News {
+struct News {
     error: Option<RemoteError>,
     is_first_failure: bool,
     outage: Option<Duration>,
     applied: Option<(u64, String)>,
 }
 
-impl State {
+impl<A: Active> State<A> {
+    /// With what decides until a strategy has come, and that in words.
     pub(super) fn new(
-        initial: Arc<dyn ComposableSampler>,
+        initial: A,
+        words: String,
         follows_parents: bool,
         records_adjusted_count: bool,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let words = format!("none yet: {}", initial.description());
         Self {
             judge: CompositeSampler::new(AlwaysOff).with_adjusted_count(records_adjusted_count),
-            in_force: ArcSwap::from_pointee(ParentThreshold::new(Active::Initial(initial))),
+            in_force: ArcSwap::from_pointee(ParentThreshold::new(initial)),
             follows_parents,
             books: Mutex::new(Books {
                 strategy: None,
@@ -74,6 +96,7 @@ impl State {
                 last_error: None,
                 last_success: None,
                 failing_since: None,
+                failing: 0,
             }),
             waker: Mutex::new(None),
             observer,
@@ -99,40 +122,73 @@ impl State {
         self.judge.decide(span, self.judge.composable())
     }
 
-    /// A poll at `now` brought this strategy.
+    /// What is in force now.
+    pub(super) fn in_force(&self) -> Arc<ParentThreshold<A>> {
+        self.in_force.load_full()
+    }
+
+    /// A question at `now` brought this: a strategy, or the word that nothing has changed, or neither. Plans the next one, and tells
+    /// the observer.
     ///
     /// # Errors
     ///
-    /// It cannot be applied, and nothing has been booked.
-    pub(super) fn succeeded(&self, now: Instant, strategy: Strategy) -> Result<News, RemoteError> {
-        let mut books = self.books.lock();
-        let applied = if books.strategy.as_ref() == Some(&strategy) {
-            None
-        } else {
-            let before = self.in_force.load();
-            let active = Active::following(&strategy, before.root(), self.waker.lock().as_ref())?;
-            self.in_force.store(Arc::new(ParentThreshold::new(active)));
-            books.generation += 1;
-            books.words = strategy.to_string();
-            books.strategy = Some(strategy);
-            Some((books.generation, books.words.clone()))
+    /// The answer's own, or the strategy cannot be applied. The one in force stays.
+    pub(super) fn book(
+        &self,
+        now: Instant,
+        schedule: &mut Schedule,
+        answer: Result<Option<A::Strategy>, RemoteError>,
+    ) -> Result<(), RemoteError> {
+        let applied = answer.and_then(|strategy| caught(|| self.apply(strategy)).and_then(|result| result));
+        let (news, result) = match applied {
+            Ok(applied) => (self.succeeded(now, schedule.succeeded(now), applied), Ok(())),
+            Err(error) => (self.failed(now, schedule.failed(now), &error), Err(error)),
         };
+        if let Err(panic) = caught(|| self.tell(&news)) {
+            // The poll was none the worse for it.
+            self.books.lock().last_error = Some(format!("the observer panicked: {panic}"));
+        }
+        result
+    }
+
+    /// Replaces what is in force, unless it is the same.
+    fn apply(&self, strategy: Option<A::Strategy>) -> Result<Option<(u64, String)>, RemoteError> {
+        let mut books = self.books.lock();
+        let Some(strategy) = strategy.filter(|strategy| books.strategy.as_ref() != Some(strategy)) else {
+            return Ok(None);
+        };
+        let before = self.in_force.load();
+        let active = before.root().followed_by(&strategy, self.waker.lock().as_ref())?;
+        self.in_force.store(Arc::new(ParentThreshold::new(active)));
+        books.generation += 1;
+        books.words = strategy.to_string();
+        books.strategy = Some(strategy);
+        Ok(Some((books.generation, books.words.clone())))
+    }
+
+    fn succeeded(&self, now: Instant, ends_failures: bool, applied: Option<(u64, String)>) -> News {
+        let mut books = self.books.lock();
         books.polls += 1;
         books.last_success = Some(now);
-        let failing_since = books.failing_since.take();
-        Ok(News {
+        books.failing -= u32::from(ends_failures);
+        let failing_since = if books.failing == 0 {
+            books.failing_since.take()
+        } else {
+            None
+        };
+        News {
             outage: failing_since.map(|since| now.saturating_duration_since(since)),
             applied,
             ..News::default()
-        })
+        }
     }
 
-    /// A poll at `now` brought none.
-    pub(super) fn failed(&self, now: Instant, error: &RemoteError) -> News {
+    fn failed(&self, now: Instant, is_first: bool, error: &RemoteError) -> News {
         let mut books = self.books.lock();
         books.polls += 1;
         books.failures += 1;
         books.last_error = Some(error.to_string());
+        books.failing += u32::from(is_first);
         let is_first_failure = books.failing_since.is_none();
         books.failing_since.get_or_insert(now);
         News {
@@ -143,7 +199,7 @@ impl State {
     }
 
     /// Tells the observer.
-    pub(super) fn tell(&self, news: &News) {
+    fn tell(&self, news: &News) {
         let error_type = news
             .error
             .as_ref()
@@ -163,12 +219,7 @@ impl State {
         }
     }
 
-    /// The observer panicked. The poll was none the worse for it.
-    pub(super) fn observer_panicked(&self, error: &RemoteError) {
-        self.books.lock().last_error = Some(format!("the observer panicked: {error}"));
-    }
-
-    pub(super) fn books(&self) -> Books {
+    pub(super) fn books(&self) -> Books<A::Strategy> {
         self.books.lock().clone()
     }
 
@@ -193,14 +244,15 @@ impl State {
     }
 }
 
-impl Books {
+impl<S> Books<S> {
     pub(super) fn success_age(&self, now: Instant) -> Option<Duration> {
         self.last_success.map(|at| now.saturating_duration_since(at))
     }
 }
 
-impl Tick for State {
+impl<A: Active> Tick for State<A> {
     fn attach(&self, waker: Waker) {
+        self.in_force.load().root().attach(&waker);
         *self.waker.lock() = Some(waker);
     }
 
@@ -213,7 +265,7 @@ impl Tick for State {
     }
 }
 
-impl fmt::Debug for State {
+impl<A: Active> fmt::Debug for State<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
             .field("in_force", &self.in_force.load())
@@ -221,6 +273,3 @@ impl fmt::Debug for State {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,7 +9,7 @@ use super::fingerprint::Fingerprint;
 /// The text between two stars is a [`Segment`] of a fixed number of characters. So the first place where one fits is the best
 /// one, there is nothing to go back to, and a match takes time in the product of the two lengths at worst, whatever the pattern.
 #[derive(Clone, Eq, PartialEq)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     head: Segment,
     middle: Box<[Segment]>,
     /// What is behind the last star; `None` if there is no star.
@@ -22,6 +22,8 @@ struct Segment {
     text: Box<str>,
     /// Whether a `?` in the text is a wildcard.
     has_wildcards: bool,
+    /// Whether the text is in lower case and stands for upper case too, as far as ASCII has it.
+    folds_case: bool,
 }
 
 /// A pattern, character by character.
@@ -38,6 +40,16 @@ const MANY: char = '*';
 impl Glob {
     /// Reads a pattern. Any text is one.
     pub(super) fn new(pattern: &str) -> Self {
+        Self::of_pattern(pattern, false)
+    }
+
+    /// The same, with letters of ASCII in either case. Only to be matched: fingerprints and comparisons of patterns know of no case.
+    #[cfg(feature = "remote")]
+    pub(crate) fn ignoring_case(pattern: &str) -> Self {
+        Self::of_pattern(&pattern.to_ascii_lowercase(), true)
+    }
+
+    fn of_pattern(pattern: &str, folds_case: bool) -> Self {
         let mut segments = vec![String::new()];
         let mut starred = false;
         for symbol in pattern.chars() {
@@ -56,7 +68,12 @@ impl Glob {
         if starred {
             segments.push(String::new());
         }
-        Self::of_segments(segments.into_iter().map(Segment::new).collect())
+        Self::of_segments(
+            segments
+                .into_iter()
+                .map(|text| Segment::new(text, folds_case))
+                .collect(),
+        )
     }
 
     /// Whatever contains this text, in which nothing is a wildcard.
@@ -87,7 +104,7 @@ impl Glob {
     /// # Cost
     ///
     /// No allocation; a comparison for what is before the first star and after the last, a search for what is between two.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         let Some(rest) = self.head.strip_start(text) else {
             return false;
         };
@@ -115,7 +132,7 @@ impl Glob {
     }
 
     /// Whether every text fits.
-    pub(super) fn is_everything(&self) -> bool {
+    pub(crate) fn is_everything(&self) -> bool {
         self.tail.as_ref().is_some_and(Segment::is_empty) && self.head.is_empty() && self.middle.is_empty()
     }
 
@@ -177,9 +194,10 @@ impl Glob {
 
 impl Segment {
     /// Each `?` is a wildcard.
-    fn new(text: String) -> Self {
+    fn new(text: String, folds_case: bool) -> Self {
         Self {
             has_wildcards: text.contains(ONE),
+            folds_case,
             text: text.into(),
         }
     }
@@ -188,6 +206,7 @@ impl Segment {
         Self {
             text: text.into(),
             has_wildcards: false,
+            folds_case: false,
         }
     }
 
@@ -195,18 +214,28 @@ impl Segment {
         self.text.is_empty()
     }
 
+    /// Whether it fits itself only.
+    fn is_exact(&self) -> bool {
+        !self.has_wildcards && !self.folds_case
+    }
+
+    fn fits(&self, wanted: char, found: char) -> bool {
+        // Text that folds case has been read as a pattern, in which each `?` is a wildcard.
+        wanted == ONE || wanted == found || self.folds_case && wanted == found.to_ascii_lowercase()
+    }
+
     /// What is left of `text` behind it, if the text starts with it.
     fn strip_start<'t>(&self, text: &'t str) -> Option<&'t str> {
         if self.is_empty() {
             return Some(text);
         }
-        if !self.has_wildcards {
+        if self.is_exact() {
             return text.strip_prefix(&*self.text);
         }
         let mut rest = text.chars();
         let mut wanted = self.text.chars();
         wanted
-            .all(|wanted| rest.next().is_some_and(|found| fits(wanted, found)))
+            .all(|wanted| rest.next().is_some_and(|found| self.fits(wanted, found)))
             .then_some(rest.as_str())
     }
 
@@ -215,19 +244,19 @@ impl Segment {
         if self.is_empty() {
             return Some(text);
         }
-        if !self.has_wildcards {
+        if self.is_exact() {
             return text.strip_suffix(&*self.text);
         }
         let mut rest = text.chars();
         let mut wanted = self.text.chars().rev();
         wanted
-            .all(|wanted| rest.next_back().is_some_and(|found| fits(wanted, found)))
+            .all(|wanted| rest.next_back().is_some_and(|found| self.fits(wanted, found)))
             .then_some(rest.as_str())
     }
 
     /// What is left of `text` behind the first place where it fits.
     fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
-        if !self.has_wildcards {
+        if self.is_exact() {
             return find_literal(text, &self.text);
         }
         let mut rest = text.chars();
@@ -267,10 +296,6 @@ fn push(segments: &mut [String], symbol: char) {
     if let Some(segment) = segments.last_mut() {
         segment.push(symbol);
     }
-}
-
-fn fits(wanted: char, found: char) -> bool {
-    wanted == ONE || wanted == found
 }
 
 /// What is left of `text` behind the first place of `literal`. Names are short: to prepare a cleverer search would cost more than

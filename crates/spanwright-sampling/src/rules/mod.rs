@@ -19,11 +19,15 @@ use std::fmt;
 use spanwright_core::BuildError;
 
 use self::fingerprint::Fingerprint;
+#[cfg(feature = "remote")]
+pub(crate) use self::glob::Glob;
 pub use self::lint::Lint;
 use self::predicate::Test;
 pub use self::predicate::{IntoPredicate, Predicate};
 pub use self::rule::Rule;
 use self::subject::{Situations, Subject};
+#[cfg(feature = "remote")]
+pub(crate) use self::text_form::any_text;
 use crate::composable::ComposableSampler;
 use crate::intent::Intent;
 use crate::reason::Reason;

@@ -11,7 +11,7 @@ use opentelemetry::{Array, Value};
 /// # Cost
 ///
 /// No allocation. Text and booleans are not copied; a number is written on the stack.
-pub(super) fn any_text(value: &Value, fits: impl Fn(&str) -> bool) -> bool {
+pub(crate) fn any_text(value: &Value, fits: impl Fn(&str) -> bool) -> bool {
     match value {
         Value::String(text) => fits(text.as_str()),
         Value::I64(number) => fits_integer(*number, fits),

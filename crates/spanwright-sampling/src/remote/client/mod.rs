@@ -1,10 +1,9 @@
 //! One question to the server, and its answer.
 //!
-//! Each poll has a connection of its own. At one a minute there is nothing to keep, a connection that broke unseen cannot be in the
+//! Each poll has a connection of its own. At a few a minute there is nothing to keep, a connection that broke unseen cannot be in the
 //! way, and a name that moves to another address is followed.
 
-mod grpc;
-mod http;
+pub(super) mod http;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,52 +15,38 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::net::TcpStream;
 
-use super::answer;
-use super::endpoint::{Endpoint, JaegerProtocol};
+use super::address::Address;
 use super::error::{RemoteError, RemoteErrorKind};
-use super::strategy::Strategy;
 
 /// The longest answer that is read: thousands of operations, and no more than a service can spare.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("spanwright-sampling/", env!("CARGO_PKG_VERSION")));
+pub(super) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("spanwright-sampling/", env!("CARGO_PKG_VERSION")));
 
-/// Asks one server about one service.
-#[derive(Clone, Debug)]
-pub(super) struct Client {
-    pub(super) endpoint: Endpoint,
-    pub(super) service_name: String,
-    /// For all of it: name, connection, answer.
-    pub(super) timeout: Duration,
-}
-
-impl Client {
-    /// Asks once.
-    pub(super) async fn fetch(&self) -> Result<Strategy, RemoteError> {
-        let asked = async {
-            let Endpoint { host, port, .. } = &self.endpoint;
-            let stream = TcpStream::connect((host.as_str(), *port)).await;
-            let stream = stream.map_err(|error| cut_off(&format_args!("no connection to {host}:{port}: {error}")))?;
-            match self.endpoint.protocol {
-                JaegerProtocol::Grpc => {
-                    let message = grpc::ask(stream, &self.endpoint, &self.service_name).await?;
-                    Ok(answer::protobuf(&message)?)
-                }
-                JaegerProtocol::Http => Ok(answer::json(&http::ask(stream, &self.endpoint).await?)?),
-            }
-        };
-        match tokio::time::timeout(self.timeout, asked).await {
-            Ok(answered) => answered,
-            Err(_) => Err(RemoteError::new(
-                RemoteErrorKind::TimedOut,
-                format!("no answer from {} within {:?}", self.endpoint.authority, self.timeout),
-            )),
-        }
+/// Connects, and asks by `ask`: all of it, from the name's look-up to the last byte, within `timeout`.
+pub(super) async fn within<T>(
+    timeout: Duration,
+    address: &Address,
+    ask: impl AsyncFnOnce(TcpStream) -> Result<T, RemoteError>,
+) -> Result<T, RemoteError> {
+    let asked = async {
+        let Address { host, port, .. } = address;
+        let stream = TcpStream::connect((host.as_str(), *port)).await;
+        let stream = stream.map_err(|error| cut_off(&format_args!("no connection to {host}:{port}: {error}")))?;
+        ask(stream).await
+    };
+    match tokio::time::timeout(timeout, asked).await {
+        Ok(answered) => answered,
+        Err(_) => Err(RemoteError::new(
+            RemoteErrorKind::TimedOut,
+            format!("no answer from {} within {timeout:?}", address.authority),
+        )),
     }
 }
 
 /// Awaits an answer while the connection that brings it is at work. If that breaks, the answer is the error.
-async fn driven<T>(answer: impl Future<Output = T>, connection: impl Future) -> T {
+pub(super) async fn driven<T>(answer: impl Future<Output = T>, connection: impl Future) -> T {
     let (mut answer, mut connection) = (pin!(answer), pin!(connection));
     let mut is_open = true;
     poll_fn(|cx| {
@@ -72,7 +57,7 @@ async fn driven<T>(answer: impl Future<Output = T>, connection: impl Future) -> 
 }
 
 /// The body, and what came behind it.
-async fn read(mut response: Response<Incoming>) -> Result<(BytesMut, HeaderMap), RemoteError> {
+pub(super) async fn read(mut response: Response<Incoming>) -> Result<(BytesMut, HeaderMap), RemoteError> {
     let (mut body, mut trailers) = (BytesMut::new(), HeaderMap::new());
     while let Some(frame) = response.frame().await {
         match frame.map_err(|error| cut_off(&error))?.into_data() {
@@ -87,7 +72,7 @@ async fn read(mut response: Response<Incoming>) -> Result<(BytesMut, HeaderMap),
 }
 
 /// Checks that it is an answer at all.
-fn check_head(response: &Response<Incoming>, content_type: &str) -> Result<(), RemoteError> {
+pub(super) fn check_head(response: &Response<Incoming>, content_type: &str) -> Result<(), RemoteError> {
     if response.status() != StatusCode::OK {
         return Err(refused(format!("the server answers {}", response.status())));
     }
@@ -105,10 +90,10 @@ fn check_head(response: &Response<Incoming>, content_type: &str) -> Result<(), R
     }
 }
 
-fn cut_off(error: &dyn std::fmt::Display) -> RemoteError {
+pub(super) fn cut_off(error: &dyn std::fmt::Display) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Unreachable, error.to_string())
 }
 
-fn refused(message: String) -> RemoteError {
+pub(super) fn refused(message: String) -> RemoteError {
     RemoteError::new(RemoteErrorKind::Refused, message)
 }

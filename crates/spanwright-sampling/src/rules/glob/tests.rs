@@ -187,3 +187,13 @@ fn a_hostile_pattern_takes_no_longer_than_the_product_of_lengths() {
         assert!(fits.covers(&fits) && !fits.covers(&does_not));
     }
 }
+
+#[cfg(feature = "remote")]
+proptest! {
+    #[test]
+    fn a_pattern_that_ignores_case_fits_what_it_fits_in_lower_case(pattern in "[aBé*?]{0,6}", text in "[AbBaÉé]{0,8}") {
+        let folded = Glob::new(&pattern.to_ascii_lowercase()).matches(&text.to_ascii_lowercase());
+        prop_assert_eq!(Glob::ignoring_case(&pattern).matches(&text), folded);
+        prop_assert_eq!(Glob::ignoring_case(&text).matches(&text.to_ascii_uppercase()), true);
+    }
+}

@@ -12,6 +12,7 @@ use crate::intent::Intent;
 use crate::probability::Threshold;
 use crate::rate::RateLimiting;
 use crate::reason::Reason;
+use crate::remote::state;
 use crate::span::StartingSpan;
 use crate::tally::Tally;
 use crate::ticker::{Tick, Waker};
@@ -26,14 +27,11 @@ pub(super) enum Active {
     RateLimit(RateLimiting),
 }
 
-impl Active {
-    /// What `strategy` makes of what was in force `before`: what is known of rates, and what was counted, goes on.
-    ///
-    /// # Errors
-    ///
-    /// A number that the sampler for it does not take.
-    pub(super) fn following(strategy: &Strategy, before: &Self, waker: Option<&Waker>) -> Result<Self, BuildError> {
-        Ok(match (strategy, before) {
+impl state::Active for Active {
+    type Strategy = Strategy;
+
+    fn followed_by(&self, strategy: &Strategy, waker: Option<&Waker>) -> Result<Self, BuildError> {
+        Ok(match (strategy, self) {
             (Strategy::Probability(ratio), _) => Self::Probability(*ratio),
             // No traces at all are no rate.
             (Strategy::RateLimit(0.0), _) => Self::Probability(0.0),
@@ -55,8 +53,7 @@ impl Active {
         })
     }
 
-    /// It is `now`. Returns what is in force from now on, if that is another one.
-    pub(super) fn tick(&self, now: Instant) -> Option<Self> {
+    fn tick(&self, now: Instant) -> Option<Self> {
         match self {
             Self::Initial(_) | Self::Probability(_) => None,
             Self::PerOperation(operations) => operations.tick(now).map(Self::PerOperation),

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use spanwright_core::{BuildError, Clock, NoopObserver, Observer, SystemClock};
 
+use super::active::Active;
 use super::client::Client;
 use super::endpoint::{Endpoint, JaegerProtocol};
-use super::poller::Poller;
+use super::errand::JaegerErrand;
 use super::sampler::JaegerRemoteSampler;
-use super::schedule::Schedule;
-use super::state::State;
 use crate::composable::{ComposableSampler, Probability};
-use crate::ticker::Ticker;
+use crate::remote::running::{Running, check};
+use crate::remote::schedule::Schedule;
+use crate::remote::state::State;
 
 /// As often as Jaeger's clients ask: its servers compute a strategy once a minute.
 const POLLING_INTERVAL: Duration = Duration::from_secs(60);
@@ -23,8 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// As in Jaeger's clients: enough to see that a service is there, too little to do harm.
 const INITIAL_RATIO: f64 = 0.001;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Settings of a [`JaegerRemoteSampler`].
 pub struct JaegerRemoteSamplerBuilder {
@@ -144,17 +143,8 @@ impl JaegerRemoteSamplerBuilder {
     ///
     /// Names the setting, its value, and what is accepted; or the system cannot start a thread.
     pub fn spawn(self) -> Result<JaegerRemoteSampler, BuildError> {
-        if self.service_name.is_empty() {
-            return Err(BuildError::new(
-                "service_name",
-                "",
-                "the name that the service has in its resource",
-            ));
-        }
         let durations = [("polling_interval", self.polling_interval), ("timeout", self.timeout)];
-        for (field, duration) in durations {
-            BuildError::check_range(field, duration, Duration::from_millis(1)..=DAY)?;
-        }
+        check(&self.service_name, &durations)?;
         let endpoint = Endpoint::resolve(self.endpoint.as_deref(), self.protocol, &self.service_name)?;
         let initial = match self.initial {
             Initial::Ratio(ratio) => {
@@ -163,24 +153,25 @@ impl JaegerRemoteSamplerBuilder {
             }
             Initial::Sampler(sampler) => sampler,
         };
+        let words = format!("none yet: {}", initial.description());
         let state = State::new(
-            initial,
+            Active::Initial(initial),
+            words,
             self.follows_parents,
             self.records_adjusted_count,
             self.observer,
         );
         let state = Arc::new(state);
-        Ticker::shared().drive(&state)?;
-        let client = Client {
-            endpoint,
-            service_name: self.service_name,
-            timeout: self.timeout,
+        let errand = JaegerErrand {
+            client: Client {
+                endpoint,
+                service_name: self.service_name,
+                timeout: self.timeout,
+            },
+            schedule: Schedule::new(self.polling_interval, SystemClock.now(), fastrand::u64(..)),
+            state: Arc::clone(&state),
         };
-        let schedule = Schedule::new(self.polling_interval, SystemClock.now(), fastrand::u64(..));
-        let poller = Poller::spawn(client, schedule, Arc::clone(&state)).map_err(|error| {
-            BuildError::new("poller", "not started", "a thread that the system can start").with_source(error)
-        })?;
-        Ok(JaegerRemoteSampler::new(state, poller))
+        Ok(JaegerRemoteSampler::new(Running::spawn(state, errand)?))
     }
 }
 

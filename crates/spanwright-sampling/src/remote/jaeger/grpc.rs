@@ -17,8 +17,8 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::{USER_AGENT, check_head, cut_off, driven, read, refused};
-use crate::remote::endpoint::Endpoint;
+use super::endpoint::Endpoint;
+use crate::remote::client::{USER_AGENT, check_head, cut_off, driven, read, refused};
 use crate::remote::error::RemoteError;
 
 const CONTENT_TYPE: &str = "application/grpc";
@@ -34,7 +34,10 @@ const EXCERPT_CHARS: usize = 200;
 pub(super) async fn ask(stream: TcpStream, endpoint: &Endpoint, service_name: &str) -> Result<Bytes, RemoteError> {
     let request = Request::builder()
         .method(Method::POST)
-        .uri(format!("http://{}{}", endpoint.authority, endpoint.path_and_query))
+        .uri(format!(
+            "http://{}{}",
+            endpoint.address.authority, endpoint.path_and_query
+        ))
         .header(header::CONTENT_TYPE, CONTENT_TYPE)
         .header(header::TE, HeaderValue::from_static("trailers"))
         .header(header::USER_AGENT, USER_AGENT)

@@ -10,19 +10,15 @@ use super::{
     Answer, DEFAULT_PROBABILITY, Kind, LOWER_BOUND, OPERATIONS, Operations, PROBABILITY, RATE, Strategy, UPPER_BOUND,
     missing,
 };
-
-/// How much of a value that cannot be used is told.
-const EXCERPT_CHARS: usize = 64;
+use crate::remote::json::{document, member, object, unusable};
 
 /// Reads the body of an answer. Fields that we do not know are none of our business.
 ///
 /// # Errors
 ///
 /// Names the field, the value, and what is accepted.
-pub(in crate::remote) fn read(body: &[u8]) -> Result<Strategy, BuildError> {
-    let answer: Value = serde_json::from_slice(body).map_err(|error| {
-        BuildError::new("answer", excerpt(&String::from_utf8_lossy(body)), "JSON").with_source(error)
-    })?;
+pub(in crate::remote::jaeger) fn read(body: &[u8]) -> Result<Strategy, BuildError> {
+    let answer = document(body)?;
     let answer = object("answer", &answer)?;
     let mut read = Answer {
         kind: member(answer, "strategyType").map(kind).transpose()?,
@@ -101,6 +97,7 @@ fn only_number(object: &Map<String, Value>, name: &str, field: &str) -> Result<f
     }
 }
 
+/// Protobuf's JSON may have numbers as strings.
 fn number(object: &Map<String, Value>, name: &str, field: &str) -> Result<Option<f64>, BuildError> {
     let Some(value) = member(object, name) else {
         return Ok(None);
@@ -111,26 +108,4 @@ fn number(object: &Map<String, Value>, name: &str, field: &str) -> Result<Option
         _ => None,
     };
     number.map(Some).ok_or_else(|| unusable(field, value, "a number"))
-}
-
-fn object<'a>(field: &str, value: &'a Value) -> Result<&'a Map<String, Value>, BuildError> {
-    value.as_object().ok_or_else(|| unusable(field, value, "an object"))
-}
-
-/// Null is as good as nothing.
-fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    object.get(name).filter(|value| !value.is_null())
-}
-
-fn unusable(field: &str, value: &Value, accepted: &'static str) -> BuildError {
-    BuildError::new(field.to_owned(), excerpt(&value.to_string()), accepted)
-}
-
-fn excerpt(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut excerpt: String = chars.by_ref().take(EXCERPT_CHARS).collect();
-    if chars.next().is_some() {
-        excerpt.push_str("..");
-    }
-    excerpt
 }

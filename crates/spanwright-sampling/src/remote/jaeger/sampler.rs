@@ -1,17 +1,14 @@
 //! The sampler whose strategy comes from a server.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use spanwright_core::{Clock, SystemClock};
-
+use super::active::Active;
 use super::builder::JaegerRemoteSamplerBuilder;
-use super::error::RemoteError;
-use super::poller::Poller;
-use super::state::State;
+use crate::remote::error::RemoteError;
+use crate::remote::running::Running;
+use crate::remote::stats::RemoteStats;
 use crate::sampler::{Decision, Sampler};
 use crate::span::StartingSpan;
-use crate::stats::SamplerStats;
 
 /// Decides by the strategy that a Jaeger collector, or an OpenTelemetry Collector, has for this service.
 ///
@@ -51,33 +48,7 @@ use crate::stats::SamplerStats;
 /// [SDK, JaegerRemoteSampler](https://opentelemetry.io/docs/specs/otel/trace/sdk/#jaegerremotesampler).
 #[derive(Clone, Debug)]
 pub struct JaegerRemoteSampler {
-    owner: Arc<Owner>,
-}
-
-#[derive(Debug)]
-struct Owner {
-    state: Arc<State>,
-    poller: Poller,
-}
-
-/// What a [`JaegerRemoteSampler`] has done so far.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct JaegerRemoteStats {
-    /// How often the server was asked.
-    pub polls: u64,
-    /// How many of these polls brought no strategy that could be used.
-    pub failures: u64,
-    /// What was wrong with the last of those.
-    pub last_error: Option<String>,
-    /// How long ago the server last sent a strategy that can be used, the same one or another.
-    pub last_success_age: Option<Duration>,
-    /// How many strategies were applied. One that is the same as the one in force is not applied again.
-    pub generation: u64,
-    /// The strategy in force, in words.
-    pub strategy: String,
-    /// What was decided. Under a strategy that tells operations apart, each of them is a rule.
-    pub decisions: SamplerStats,
+    running: Arc<Running<Active>>,
 }
 
 impl JaegerRemoteSampler {
@@ -87,26 +58,16 @@ impl JaegerRemoteSampler {
         JaegerRemoteSamplerBuilder::new()
     }
 
-    pub(super) fn new(state: Arc<State>, poller: Poller) -> Self {
+    pub(super) fn new(running: Running<Active>) -> Self {
         Self {
-            owner: Arc::new(Owner { state, poller }),
+            running: Arc::new(running),
         }
     }
 
-    /// What it has done so far.
+    /// What it has done so far. Under a strategy that tells operations apart, each of them is a rule.
     #[must_use]
-    pub fn stats(&self) -> JaegerRemoteStats {
-        let state = &self.owner.state;
-        let books = state.books();
-        JaegerRemoteStats {
-            polls: books.polls,
-            failures: books.failures,
-            last_success_age: books.success_age(SystemClock.now()),
-            last_error: books.last_error,
-            generation: books.generation,
-            strategy: books.words,
-            decisions: state.decisions(),
-        }
+    pub fn stats(&self) -> RemoteStats {
+        self.running.stats()
     }
 
     /// Asks the server now, and waits for the answer, at most as long as a poll may take. Not for a task that must not block.
@@ -115,24 +76,21 @@ impl JaegerRemoteSampler {
     ///
     /// There is no strategy that can be used, or the sampler was shut down. The one in force stays.
     pub fn poll_now(&self) -> Result<(), RemoteError> {
-        self.owner.poller.poll_now()
+        self.running.poll_now()
     }
 
     /// Stops asking. Decisions go on by the strategy in force. Returns when the thread has ended, which takes no time to speak of.
     pub fn shutdown(&self) {
-        self.owner.poller.stop();
+        self.running.stop();
     }
 }
 
 impl Sampler for JaegerRemoteSampler {
     fn sample(&self, span: &StartingSpan<'_>) -> Decision {
-        if Poller::is_calling() {
-            return self.owner.state.refuse(span);
-        }
-        self.owner.state.decide(span)
+        self.running.decide(span)
     }
 
     fn description(&self) -> String {
-        format!("JaegerRemoteSampler{{{}}}", self.owner.state.description())
+        format!("JaegerRemoteSampler{{{}}}", self.running.description())
     }
 }

@@ -1,21 +1,33 @@
-use super::*;
 use std::fs;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, TraceFlags, TraceState};
 use opentelemetry::{KeyValue, TraceId};
-use spanwright_core::semconv::Metric;
-use spanwright_core::{Clock, ManualClock, NoopObserver};
+use parking_lot::Mutex;
+use spanwright_core::semconv::{Metric, SAMPLER_POLLS, attribute};
+use spanwright_core::{Clock, Event, ManualClock, NoopObserver, Observer};
 
-use crate::composable::{AlwaysOn, Probability};
-use crate::remote::answer;
-use crate::remote::error::RemoteErrorKind;
-use crate::remote::strategy::OperationStrategies;
+use super::active::Active;
+use super::answer;
+use super::strategy::{OperationStrategies, Strategy};
+use crate::composable::{AlwaysOn, ComposableSampler, Probability};
+use crate::remote::error::{RemoteError, RemoteErrorKind};
+use crate::remote::schedule::Schedule;
+use crate::remote::state::State;
 use crate::sampler::Outcome;
+use crate::span::StartingSpan;
+use crate::ticker::Tick;
+
+fn state(initial: impl ComposableSampler, follows_parents: bool, observer: Arc<dyn Observer>) -> State<Active> {
+    let initial = Active::Initial(Arc::new(initial));
+    State::new(initial, "none yet".to_owned(), follows_parents, true, observer)
+}
 
 /// A sampler without its thread, on a clock of the test's.
 struct Bench {
-    state: State,
+    state: State<Active>,
+    schedule: Schedule,
     now: Instant,
     random: fastrand::Rng,
 }
@@ -26,23 +38,28 @@ impl Bench {
     }
 
     fn with_observer(observer: Arc<dyn Observer>) -> Self {
+        let now = ManualClock::new().now();
         Self {
-            state: State::new(Arc::new(AlwaysOn), true, false, observer),
-            now: ManualClock::new().now(),
+            state: state(AlwaysOn, true, observer),
+            schedule: Schedule::new(Duration::from_secs(60), now, 1),
+            now,
             random: fastrand::Rng::with_seed(9),
         }
     }
 
-    fn apply(&self, json: &str) {
-        let strategy = answer::json(json.as_bytes()).expect("a strategy");
-        let news = self.state.succeeded(self.now, strategy).expect("applied");
-        self.state.tell(&news);
+    fn apply(&mut self, json: &str) {
+        self.apply_strategy(answer::json(json.as_bytes()).expect("a strategy"));
     }
 
-    fn fail(&self) {
+    fn apply_strategy(&mut self, strategy: Strategy) {
+        let booked = self.state.book(self.now, &mut self.schedule, Ok(Some(strategy)));
+        booked.expect("applied");
+    }
+
+    fn fail(&mut self) {
         let error = RemoteError::new(RemoteErrorKind::Refused, "no");
-        let news = self.state.failed(self.now, &error);
-        self.state.tell(&news);
+        let booked = self.state.book(self.now, &mut self.schedule, Err(error));
+        booked.expect_err("it failed");
     }
 
     /// A tenth of a second, with the tick at its end.
@@ -61,7 +78,7 @@ impl Bench {
         // A question has the same answer as what comes next.
         let explanation = crate::span::Explanation::default();
         let question = span.explained_by(&explanation);
-        let in_force = self.state.in_force.load_full();
+        let in_force = self.state.in_force();
         let threshold = in_force.sampling_intent(&question).threshold();
         let decision = self.state.decide(&span);
         let is_kept = decision.outcome == Outcome::RecordAndSample;
@@ -260,13 +277,12 @@ fn children_follow_their_parents_unless_told_otherwise() {
     };
     let (sampled, unsampled) = (parent(TraceFlags::SAMPLED), parent(TraceFlags::NOT_SAMPLED));
     for follows in [true, false] {
-        let state = State::new(Arc::new(AlwaysOn), follows, false, Arc::new(NoopObserver));
-        let none = r#"{"probabilisticSampling":{"samplingRate":0}}"#;
-        let strategy = answer::json(none.as_bytes()).expect("a strategy");
-        let _ = state.succeeded(ManualClock::new().now(), strategy).expect("applied");
+        let mut bench = Bench::new();
+        bench.state = state(AlwaysOn, follows, Arc::new(NoopObserver));
+        bench.apply(r#"{"probabilisticSampling":{"samplingRate":0}}"#);
         let outcome = |parent| {
             let span = StartingSpan::new(Some(parent), TraceId::from(7), "/x", &SpanKind::Internal);
-            state.decide(&span).outcome
+            bench.state.decide(&span).outcome
         };
         let expected = if follows {
             Outcome::RecordAndSample
@@ -280,7 +296,7 @@ fn children_follow_their_parents_unless_told_otherwise() {
 #[test]
 fn until_a_strategy_comes_the_initial_one_decides() {
     let initial = Probability::new(0.5).expect("a share");
-    let state = State::new(Arc::new(initial), true, true, Arc::new(NoopObserver));
+    let state = state(initial, true, Arc::new(NoopObserver));
     let span = StartingSpan::new(None, TraceId::from(u128::MAX), "/x", &SpanKind::Server);
     let decision = state.decide(&span);
     assert_eq!(decision.trace_state.get("ot"), Some("th:8"));
@@ -288,7 +304,10 @@ fn until_a_strategy_comes_the_initial_one_decides() {
         decision.attributes,
         [KeyValue::new(attribute::SAMPLING_ADJUSTED_COUNT, 2.0)]
     );
-    assert_eq!(state.books().words, "none yet: ComposableProbability{0.5}");
+    assert_eq!(
+        (state.books().words.as_str(), state.books().generation),
+        ("none yet", 0)
+    );
 }
 
 #[derive(Default)]
@@ -382,8 +401,7 @@ fn the_weights_are_right_under_the_floor_too() {
         lower_bound: 5.0,
         probabilities: Vec::new(),
     };
-    let strategy = Strategy::PerOperation(strategies);
-    let _ = bench.state.succeeded(bench.now, strategy).expect("applied");
+    bench.apply_strategy(Strategy::PerOperation(strategies));
     let (mut offered, mut estimated, mut variance) = (0.0, 0.0, 0.0);
     for second in 0..400 {
         for _ in 0..(20 + 180 * u32::from(second % 7 == 0)) {

@@ -207,7 +207,7 @@ fn more_operations_than_can_be_kept_are_refused() {
 }
 
 #[allow(dead_code, reason = "shared with the tests of the client")]
-#[path = "../../../tests/jaeger/messages.rs"]
+#[path = "../../../../tests/jaeger/messages.rs"]
 mod official;
 
 use self::official::{Operation, PerOperation, Probabilistic, RateLimiting, Response};

@@ -1,8 +1,8 @@
 //! Whom to ask.
 
-use http::Uri;
-use http::uri::Scheme;
 use spanwright_core::BuildError;
+
+use crate::remote::address::Address;
 
 const ACCEPTED: &str =
     "http://host:port, over HTTP also with a path, or host:port; without user information, and without TLS";
@@ -25,11 +25,7 @@ pub enum JaegerProtocol {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Endpoint {
     pub(super) protocol: JaegerProtocol,
-    /// Without the brackets of an IPv6 address.
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// What stands in the header `host`.
-    pub(super) authority: String,
+    pub(super) address: Address,
     /// Of the request, with the service's name where the protocol has it there.
     pub(super) path_and_query: String,
 }
@@ -54,28 +50,10 @@ impl Endpoint {
         service_name: &str,
     ) -> Result<Self, BuildError> {
         let given = endpoint.unwrap_or_else(|| protocol.unwrap_or(JaegerProtocol::Grpc).default_endpoint());
-        let refused = || BuildError::new("endpoint", presentable(given), ACCEPTED);
-        let text = if given.contains("://") {
-            given.to_owned()
-        } else {
-            format!("http://{given}")
-        };
-        let uri: Uri = text.parse().map_err(|_| refused())?;
-        let authority = uri.authority().ok_or_else(refused)?;
-        // `Authority` takes any digits as a port, and `port_u16` is `None` for those that are none.
-        let has_colon = authority.as_str().len() > authority.host().len();
-        let port = if has_colon { authority.port_u16() } else { Some(80) };
-        let port = port.filter(|port| *port > 0).ok_or_else(refused)?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        if uri.scheme() != Some(&Scheme::HTTP) || host.is_empty() || authority.as_str().contains('@') {
-            return Err(refused());
-        }
-        // A bare word is more likely a slip than a host.
-        if !given.contains("://") && !has_colon {
-            return Err(refused());
-        }
+        let refused = || Address::refused(given, ACCEPTED);
+        let (address, uri) = Address::parse(given, ACCEPTED)?;
         let has_path = uri.path() != "/" || uri.query().is_some();
-        let protocol = protocol.unwrap_or(if has_path || port == HTTP_PORT {
+        let protocol = protocol.unwrap_or(if has_path || address.port == HTTP_PORT {
             JaegerProtocol::Http
         } else {
             JaegerProtocol::Grpc
@@ -91,26 +69,10 @@ impl Endpoint {
         };
         Ok(Self {
             protocol,
-            host: host.to_owned(),
-            port,
-            authority: authority.as_str().to_owned(),
+            address,
             path_and_query,
         })
     }
-}
-
-/// As it may stand in an error: user information and query may be credentials.
-fn presentable(endpoint: &str) -> String {
-    let (address, query) = match endpoint.split_once('?') {
-        Some((address, _)) => (address, "?.."),
-        None => (endpoint, ""),
-    };
-    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    let rest = rest
-        .rsplit_once('@')
-        .map_or_else(|| rest.to_owned(), |(_, host)| format!("..@{host}"));
-    format!("{scheme}{separator}{rest}{query}")
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -134,10 +96,8 @@ mod tests {
         let resolved = resolved.map_err(|error| error.to_string())?;
         let Endpoint {
             protocol,
-            host,
-            port,
+            address: Address { host, port, .. },
             path_and_query,
-            ..
         } = resolved;
         Ok(format!("{protocol:?} {host} {port} {path_and_query}"))
     }

@@ -1,0 +1,3 @@
+//! The other side of an X-Ray sampler.
+
+pub(crate) mod server;
