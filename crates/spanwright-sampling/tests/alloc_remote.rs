@@ -6,9 +6,9 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use opentelemetry::TraceId;
 use opentelemetry::trace::SpanKind;
-use spanwright_sampling::{JaegerRemoteSampler, Outcome, Sampler, StartingSpan};
+use opentelemetry::{KeyValue, TraceId};
+use spanwright_sampling::{JaegerRemoteSampler, Outcome, Sampler, StartingSpan, XRaySampler};
 use spanwright_testing::{CountingAllocator, allocations};
 
 #[global_allocator]
@@ -21,12 +21,21 @@ const STRATEGIES: [&str; 3] = [
         "perOperationStrategies":[{"operation":"/x","probabilisticSampling":{"samplingRate":0.5}}]}}"#,
 ];
 
+/// Of X-Ray: one that asks for all that can be asked for, and one for everything.
+const RULES: &str = r#"{"SamplingRuleRecords":[
+    {"SamplingRule":{"RuleName":"api","Priority":1,"FixedRate":0.5,"ReservoirSize":5,"ServiceName":"M*","ServiceType":"*","Host":"*.org",
+        "HTTPMethod":"get","URLPath":"/api/*/?","ResourceARN":"*","Version":1,"Attributes":{"n":"4*"}}},
+    {"SamplingRule":{"RuleName":"Default","Priority":10000,"FixedRate":0.05,"ReservoirSize":1,"Version":1}}]}"#;
+
 /// Answers every request with this strategy.
 fn serve(listener: &TcpListener, strategy: &str) {
     for stream in listener.incoming() {
         let mut stream = stream.unwrap();
         let (mut request, mut byte) = (Vec::new(), [0]);
-        while !request.ends_with(b"\r\n\r\n") {
+        // A question for rules has an empty object behind its head.
+        let ends: [&[u8]; 2] = [b"\r\n\r\n", b"\r\n\r\n{}"];
+        let end = |request: &[u8]| ends[usize::from(request.starts_with(b"POST"))].to_vec();
+        while !request.ends_with(&end(&request)) {
             stream.read_exact(&mut byte).unwrap();
             request.extend(byte);
         }
@@ -66,4 +75,48 @@ fn a_decision_by_any_strategy_allocates_nothing() {
         }
         assert!(dropped > 900, "{dropped} by {strategy}");
     }
+}
+
+#[test]
+fn a_decision_by_rules_allocates_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || serve(&listener, RULES));
+    let sampler = XRaySampler::builder()
+        .with_service_name("me")
+        .with_endpoint(format!("http://{address}"))
+        .spawn()
+        .unwrap();
+    sampler.poll_now().unwrap();
+    let attributes = |path: &'static str| {
+        let text = [
+            ("http.request.method", "GET"),
+            ("url.full", path),
+            ("server.address", "a.ORG"),
+        ];
+        let mut attributes = text.map(|(key, value)| KeyValue::new(key, value)).to_vec();
+        attributes.push(KeyValue::new("n", 42));
+        attributes
+    };
+    let spans = [attributes("http://a.org/api/v1/a?b"), attributes("http://a.org/")];
+    let decide = |attributes: &[KeyValue]| {
+        let span = StartingSpan::new(None, TraceId::from(1_u128 << 100), "/x", &SpanKind::Server);
+        sampler.sample(&span.with_details(attributes, &[])).outcome
+    };
+    (0..100).for_each(|_| _ = (decide(&spans[0]), decide(&spans[1])));
+    let mut dropped = 0;
+    for span in spans.iter().cycle().take(1000) {
+        let mut outcome = Outcome::RecordAndSample;
+        let decision = allocations(|| outcome = decide(span));
+        if outcome == Outcome::Drop {
+            dropped += 1;
+            assert_eq!(decision.count, 0);
+        }
+    }
+    assert!(dropped > 900, "{dropped}");
+    let rules = sampler.stats().decisions.rules;
+    let [api, default, _] = &rules[..] else {
+        panic!("{rules:?}")
+    };
+    assert_eq!((api.kept + api.dropped, default.kept + default.dropped), (600, 600));
 }

@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Value, json};
 use spanwright_core::{Env, Event, Observer};
 use spanwright_sampling::{
-    ConfiguredSampler, Outcome, RemoteErrorKind, Sampler, StartingSpan, XRaySampler, XRaySamplerBuilder,
+    ConfiguredSampler, Outcome, RemoteErrorKind, Sampler, SamplerConfig, StartingSpan, XRaySampler, XRaySamplerBuilder,
 };
 
 use xray::server::{Reply, XRayServer};
@@ -286,7 +286,7 @@ fn it_is_a_sampler_of_the_sdk_and_of_the_environment_and_follows_parents() {
         let argument = format!("endpoint=http://{},polling_interval=3600", server.address);
         let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", &argument)]);
         let (ear, heard) = Ear::new();
-        let config = spanwright_sampling::SamplerConfig::from_env(&env);
+        let config = SamplerConfig::from_env(&env);
         let sampler = ConfiguredSampler::builder(config)
             .with_observer(ear)
             .spawn_or_ignore(&env);
@@ -296,6 +296,27 @@ fn it_is_a_sampler_of_the_sdk_and_of_the_environment_and_follows_parents() {
             (sampler.sample(&child).outcome, outcome(&sampler, "/")),
             (followed, Outcome::Drop)
         );
+    }
+}
+
+#[test]
+fn the_sampler_of_the_environment_knows_what_the_service_runs_on() {
+    let server = XRayServer::spawn();
+    let mut lambda = rule("lambda", 1, 1.0, "*");
+    lambda["SamplingRule"]["ServiceType"] = json!("AWS::Lambda::Function");
+    lambda["SamplingRule"]["ResourceARN"] = json!("arn:aws:lambda:*");
+    server.answers_rules([rules(&[lambda, rule("Default", 10_000, 0.0, "*")])]);
+    let argument = format!("endpoint=http://{}", server.address);
+    let env = Env::from_pairs([("OTEL_TRACES_SAMPLER", "xray"), ("OTEL_TRACES_SAMPLER_ARG", &argument)]);
+    for (platform, expected) in [("aws_lambda", KEPT), ("aws_ec2", Outcome::Drop)] {
+        let (ear, heard) = Ear::new();
+        let sampler = ConfiguredSampler::builder(SamplerConfig::from_env(&env))
+            .with_cloud_platform(platform)
+            .with_resource_arn("arn:aws:lambda:eu:1:function:f")
+            .with_observer(ear)
+            .spawn_or_ignore(&env);
+        next(&heard);
+        assert_eq!(outcome(&sampler, "/"), expected, "{platform}");
     }
 }
 

@@ -108,6 +108,7 @@ impl Tick for Reservoir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ticker::Ticker;
     use spanwright_core::{Clock, ManualClock};
 
     /// The sums of the probabilities of each second, at a hundred spans per second.
@@ -122,8 +123,6 @@ mod tests {
         };
         (0..seconds).map(|_| (0..10).map(|_| tenth()).sum()).collect()
     }
-
-    use crate::ticker::Ticker;
 
     #[test]
     fn so_many_are_kept_and_the_share_of_the_rest() {
@@ -153,5 +152,27 @@ mod tests {
         assert!((18.0..22.0).contains(&seconds[9]), "{seconds:?}");
         reservoir.set_per_second(0.0);
         assert_eq!(run(&reservoir, 0.0, &clock, 1), [0.0]);
+    }
+
+    #[test]
+    fn what_comes_now_and_then_is_kept_and_of_a_heap_after_a_pause_little() {
+        let clock = ManualClock::new();
+        let reservoir = Reservoir::new(1.0);
+        let decide = |share| reservoir.decide(share, true).0.map_or(0.0, Threshold::probability);
+        run(&reservoir, 0.0, &clock, 5);
+        let pause = |seconds: usize| {
+            for _ in 0..seconds * 10 {
+                clock.advance(Ticker::INTERVAL);
+                reservoir.tick(clock.now());
+            }
+        };
+        pause(60);
+        for _ in 0..20 {
+            assert_eq!(decide(0.0), 1.0);
+            pause(10);
+        }
+        // All at once, with no tick between: the share is halved again and again.
+        let kept: f64 = (0..1000).map(|_| decide(0.0)).sum();
+        assert!(kept < 12.0, "{kept} of a thousand");
     }
 }

@@ -16,7 +16,7 @@ use crate::remote::error::RemoteError;
 const RULES: &str = "/GetSamplingRules";
 const TARGETS: &str = "/SamplingTargets";
 
-/// The most rules that are taken. Each costs about ten kibibytes here, and X-Ray lets an account have a few dozen.
+/// The most rules that are taken. Each takes 16 KiB here, and X-Ray lets an account have a few dozen.
 const MAX_RULES: usize = 1000;
 
 /// The most answers that one set of rules may come in.

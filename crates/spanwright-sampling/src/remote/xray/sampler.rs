@@ -58,7 +58,7 @@ use crate::span::StartingSpan;
 /// # Cost
 ///
 /// A decision takes no lock, reads no clock and allocates nothing, but for the trace state of a sampled span. It tries one rule after
-/// another, each with a search of the span's attributes for what it asks. A rule costs about ten kibibytes.
+/// another, each with a search of the span's attributes for what it asks. A rule takes 16 KiB.
 ///
 /// # Source
 ///
