@@ -335,7 +335,8 @@ fn what_was_counted_is_reported_once_it_is_due_and_again_if_it_was_not_taken() {
     assert_eq!(third.requests, 3000);
     assert!((1200..1800).contains(&third.sampled), "{third:?}");
     let borrowed = [first[0].counts, second[0].counts, third].map(|counts| counts.borrowed);
-    assert!(borrowed.iter().sum::<u64>() <= 22, "{borrowed:?} of 20 seconds");
+    let sum: u64 = borrowed.iter().sum();
+    assert!((12..=22).contains(&sum), "{borrowed:?} of 20 seconds");
 
     let stats = bench.state.decisions().rules;
     let [default, _] = &stats[..] else { panic!("{stats:?}") };
