@@ -16,7 +16,7 @@ pub(crate) struct Account {
     pub(crate) rejected: u64,
     pub(crate) lost: BTreeMap<&'static str, u64>,
     pub(crate) pending: u64,
-    /// Of `pending`: in memory, until the receiver is back.
+    /// Of `pending`: in memory, until they can be sent.
     pub(crate) parked: u64,
     /// Of `pending`: on disk, and nowhere else.
     pub(crate) spooled: u64,

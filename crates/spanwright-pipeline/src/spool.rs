@@ -15,7 +15,7 @@ impl PipelineBuilder {
     /// `SPANWRIGHT_SPOOL_DIRECTORY`.
     ///
     /// Each destination has a directory of its own in it: that of the OTLP exporter is `otlp`. Several processes may be given the same
-    /// one. The bound is 1 GiB for each destination of a process (`SPANWRIGHT_SPOOL_MAX_BYTES`), and what is older than a day is lost
+    /// one. The bound is 2 GiB for each destination of a process (`SPANWRIGHT_SPOOL_MAX_BYTES`), and what is older than a day is lost
     /// (`SPANWRIGHT_SPOOL_MAX_AGE`, milliseconds). A disk that fails later degrades the pipeline to memory, until it works again.
     pub fn with_spool(self, directory: impl Into<PathBuf>) -> Self {
         self.with_spool_config(SpoolConfig::new(directory))

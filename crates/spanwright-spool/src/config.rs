@@ -61,8 +61,8 @@ pub enum FullPolicy {
 }
 
 impl SpoolConfig {
-    /// 1 GiB: ten minutes of 4 500 spans/s of 372 B.
-    pub const DEFAULT_MAX_BYTES: u64 = 1 << 30;
+    /// 2 GiB: nineteen minutes of 5 000 spans/s of 372 B.
+    pub const DEFAULT_MAX_BYTES: u64 = 2 << 30;
     /// A day: older spans help nobody any more, and many backends refuse them.
     pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
     /// 8 MiB: forty requests of 512 spans. What is dropped at once when the bound is reached, and kept until all of it is delivered.
@@ -120,7 +120,7 @@ impl SpoolConfig {
 
     /// The most bytes that this process keeps on disk, with what it has adopted.
     ///
-    /// Bytes. Default 1 GiB. Two segments to 1 TiB. `SPANWRIGHT_SPOOL_MAX_BYTES`.
+    /// Bytes. Default 2 GiB. Two segments to 1 TiB. `SPANWRIGHT_SPOOL_MAX_BYTES`.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;

@@ -28,6 +28,10 @@ pub struct SpoolStats {
     pub claimed_items: u64,
     /// Requests that were refused and given back. They are no part of the ledger.
     pub refused: u64,
+    /// Requests that this process wrote. All of them are safe from its own end.
+    pub written_requests: u64,
+    /// The number of requests, of those, up to which everything is safe from the end of the machine.
+    pub durable_requests: u64,
     /// The bytes of all segments.
     pub bytes: u64,
     /// The most that these may be.

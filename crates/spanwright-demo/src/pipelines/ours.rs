@@ -96,7 +96,7 @@ impl Pipeline for Ours {
 fn account(stats: &PipelineStats) -> Account {
     let mut account = Account::from(stats.ledger());
     if let Some(destination) = stats.delivery.destinations.first() {
-        account.parked = destination.parked;
+        account.parked = destination.parked + destination.waiting;
         account.spooled = destination.spooled;
         account.replayed = destination.replayed;
     }

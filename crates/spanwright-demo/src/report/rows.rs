@@ -126,7 +126,7 @@ pub(super) fn detours(columns: &mut Columns<'_>, args: &Args) {
         return;
     }
     columns.title("How did it get there?");
-    columns.own("parked at most", "in memory, until the receiver is back", |outcome| {
+    columns.own("parked at most", "in memory, until they can be sent", |outcome| {
         outcome.most.parked
     });
     columns.own("spooled at most", "on disk, in place of memory", |outcome| {

@@ -192,6 +192,8 @@ impl Log {
             claimed: self.claims.len() as u64,
             claimed_items: self.claimed_items(),
             refused: self.counts.refused,
+            written_requests: self.written,
+            durable_requests: self.durable,
             bytes: self.used,
             max_bytes: self.config.max_bytes,
             segments: segments().count() as u64,

@@ -123,7 +123,12 @@ fn thirty_seconds_at_two_thousand_a_second_stay_in_memory_and_none_is_lost() {
 fn a_receiver_that_takes_requests_and_never_answers_costs_memory_and_no_items() {
     let mut rig = Rig::new(&config(), 1);
     for _ in 0..2_000 {
-        assert_eq!(rig.end(10, PAST), 10, "there is room for {} bytes", rig.intake.bound.max().bytes);
+        assert_eq!(
+            rig.end(10, PAST),
+            10,
+            "there is room for {} bytes",
+            rig.intake.bound.max().bytes
+        );
         rig.poll();
     }
     assert_eq!(rig.under_way.len(), 4, "as many as may be");
