@@ -147,6 +147,7 @@ fn written_ahead_a_process_that_is_gone_leaves_what_was_not_delivered() {
     );
     receiver.set_default(Reply::ok());
     receiver.abort_connections().unwrap();
+    assert!(receiver.wait_for_spans(7, PATIENCE));
     pipeline.shutdown(PATIENCE).unwrap();
     assert_eq!(distinct(&receiver), 7);
     assert_eq!(on_disk(), 0);
