@@ -135,6 +135,8 @@ impl<S: ComposableSampler> CompositeSampler<S> {
     }
 
     /// Decides by what `sampler` wants instead of its own. For samplers that come and go while what is counted stays.
+    // All of a decision is inlined into the place where it is known that there is no parent; what the optimizer would do by itself
+    // changes with every edit (`sampling/probability/1`).
     #[inline(always)]
     pub(crate) fn decide<'a>(&self, span: &StartingSpan<'a>, sampler: &'a impl ComposableSampler) -> Decision {
         // A copy, and given on as copies where it is out of the common way: it then never needs to be in memory.
@@ -233,7 +235,7 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         self.count(span, 2 * reason.index() + usize::from(is_kept));
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&self, span: &StartingSpan<'_>, column: usize) {
         if !span.is_rehearsal() {
             self.shared.counters.add(column, 1);
@@ -254,7 +256,7 @@ impl<S: ComposableSampler> CompositeSampler<S> {
     }
 
     /// What the span's threshold is held against, and the `rv` that goes on with it.
-    #[inline]
+    #[inline(always)]
     fn randomness(&self, span: &StartingSpan<'_>, intent: &Intent<'_>) -> (Randomness, Option<Randomness>) {
         let mut explicit = span.otel_trace_state().randomness;
         if self.settings.writes_randomness && span.parent().is_none() && explicit.is_none() {

@@ -133,13 +133,13 @@ impl Governor {
     ///
     /// A load of what all threads share, two additions and a comparison in a line that only this thread writes to. No lock, no
     /// clock, no allocation.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decide(&self) -> Option<Threshold> {
         self.decide_in(self.rows.own(), 1)
     }
 
     /// The same for `count` spans at once, in a given row.
-    #[inline]
+    #[inline(always)]
     pub(super) fn decide_in(&self, row: Row<'_>, count: u64) -> Option<Threshold> {
         let factor = self.factor();
         if factor == 0 {
@@ -219,7 +219,7 @@ impl Governor {
         self.rows.row(index)
     }
 
-    #[inline]
+    #[inline(always)]
     fn factor(&self) -> u64 {
         // Relaxed: a decision needs nothing else of the plan.
         self.gate.word.load(Ordering::Relaxed) & FACTOR
@@ -232,7 +232,7 @@ impl Governor {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&self, row: Row<'_>, count: u64, wanted: u64, expected: u64) {
         if self.gate.has_delegate {
             row.add(WANTED, wanted.wrapping_mul(count));
