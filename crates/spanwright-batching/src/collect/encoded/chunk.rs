@@ -37,11 +37,13 @@ impl EncodedChunk {
     }
 
     /// Where the next record is written to.
+    #[inline]
     pub(super) fn open_record(&mut self) -> &mut Vec<u8> {
         &mut self.buffer.bytes
     }
 
     /// Books the record that was written from `start` on.
+    #[inline]
     pub(super) fn close_record(&mut self, scope: ScopeId, start: usize) -> usize {
         let end = self.buffer.bytes.len();
         match self.buffer.runs.last_mut() {
@@ -61,6 +63,7 @@ impl EncodedChunk {
     }
 
     /// As it was then.
+    #[inline]
     pub(super) fn go_back(&mut self, to: Mark) {
         self.buffer.bytes.truncate(to.len);
         self.buffer.runs.truncate(to.runs);
@@ -84,6 +87,7 @@ impl EncodedChunk {
 impl Chunk for EncodedChunk {
     type Mark = Mark;
 
+    #[inline]
     fn item_count(&self) -> usize {
         self.item_count
     }
@@ -92,6 +96,7 @@ impl Chunk for EncodedChunk {
         self.buffer.bytes.len()
     }
 
+    #[inline]
     fn mark(&self) -> Mark {
         Mark {
             len: self.buffer.bytes.len(),
@@ -101,6 +106,7 @@ impl Chunk for EncodedChunk {
         }
     }
 
+    #[inline]
     fn is_full(&self) -> bool {
         // Room for one more like the last: a buffer that grows is allocated anew and not used again.
         self.buffer.bytes.len() + self.last_len.max(512) > CHUNK_BYTES
