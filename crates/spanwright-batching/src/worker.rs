@@ -154,7 +154,6 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
         let mut armed = None;
         loop {
             let now = SystemClock.now();
-            self.poll_readiness(now, cx);
             while let Poll::Ready(Some(done)) = self.exports.poll_join_next_with_id(cx) {
                 self.complete(SystemClock.now(), done);
             }
@@ -168,6 +167,8 @@ impl<C: Collect, S: Sink<C::Request>> Driver<C, S> {
                 self.command(now, deadline, is_shutdown, reply);
             }
             self.poll_tail(now);
+            // After all that may let a destination send again: who is not asked now does not wake us either.
+            self.poll_readiness(now, cx);
             match self.worker.engine.poll(now, &self.is_ready) {
                 Action::Export { outlet, id, request } => self.export(now, outlet, id, request),
                 Action::Stop => return Poll::Ready(()),

@@ -345,8 +345,10 @@ impl<C: Collect> Engine<C> {
         let sweep = self.next_sweep.unwrap_or(now);
         let attempts = self.outlets.iter().filter_map(Outlet::wake_at);
         let deadlines = self.flushes.iter().map(|flush| flush.deadline);
-        let deadlines = deadlines.chain(self.put_away_at.filter(|at| now < *at));
-        let until = attempts.chain(deadlines).fold(sweep, Instant::min);
+        let deadlines = deadlines.chain(self.put_away_at);
+        // What could be done by now is done. The rest waits for somebody else, whom the past would only make us ask again and again.
+        let to_come = attempts.chain(deadlines).filter(|at| now < *at);
+        let until = to_come.fold(sweep, Instant::min);
         let is_saturated = self
             .outlets
             .iter()

@@ -376,6 +376,25 @@ fn a_part_of_a_request_of_the_disk_for_which_that_has_no_room_any_more_is_lost_b
 }
 
 #[test]
+fn who_waits_for_a_service_is_not_called_for_what_was_due_before() {
+    let (mut rig, disk) = with_ten_of_an_earlier_process();
+    let batch = EncodedBatch::new([Bytes::from_static(b"another one")], 1_000, Priority::Normal);
+    disk.write(&batch).unwrap();
+    disk.write(&batch).unwrap();
+    rig.poll();
+    rig.answer_all(|_| Ok(Receipt::accepted()));
+    // The pace asks for a pause, and when that is over the service is busy; then it is away, and busy again.
+    for _ in 0..2 {
+        rig.advance(SECOND);
+        let Action::Wait { until, .. } = rig.engine.poll(rig.now, &[false]) else {
+            panic!("nothing can be sent");
+        };
+        assert!(until > rig.now);
+        rig.engine.unavailable(rig.now, 0, &unavailable());
+    }
+}
+
+#[test]
 fn what_is_down_is_asked_with_the_oldest() {
     let (mut rig, _disk) = with_ten_of_an_earlier_process();
     rig.engine.unavailable(rig.now, 0, &unavailable());
