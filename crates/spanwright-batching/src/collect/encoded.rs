@@ -71,6 +71,8 @@ where
     E: Encode<T>,
     F: Fn(&T) -> Class + Send + Sync + 'static,
 {
+    const BYTES_ARE_EXACT: bool = true;
+
     type Input<'a> = EncodedInput<'a, T>;
     type Scratch = EncodedScratch<E::Scratch>;
     type Chunk = EncodedChunk;

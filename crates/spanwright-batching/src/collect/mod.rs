@@ -21,6 +21,9 @@ use crate::intake::Door;
 /// append → Chunk (open) ──seal──► Piece (splittable) ──assemble──► Request ──► sink
 /// ```
 pub(crate) trait Collect: Send + Sync + Sized + 'static {
+    /// Whether its bytes are what it takes in memory: then they are bound enough for what waits, and items need not be.
+    const BYTES_ARE_EXACT: bool = false;
+
     /// How an item is handed over: by reference where it is only read, in its place where it is taken.
     type Input<'a>;
     /// What a thread keeps between two items.

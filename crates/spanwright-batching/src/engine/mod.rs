@@ -256,7 +256,7 @@ impl<C: Collect> Engine<C> {
         // A receiver that takes requests and does not answer is away, too, but nobody knows yet: the queue is emptied before its items
         // fill it, as long as there are bytes for them.
         let limits = &self.intake.limits;
-        if self.intake.bound.utilization() >= limits.high_watermark {
+        if C::BYTES_ARE_EXACT && self.intake.bound.utilization() >= limits.high_watermark {
             return true;
         }
         let is_last_moment = self.is_last_moment(now);
