@@ -57,9 +57,18 @@ struct Known {
 #[derive(Debug, Default)]
 struct Shared {
     operations: AtomicU64,
-    newcomers: Mutex<Vec<Arc<str>>>,
+    newcomers: Mutex<Newcomers>,
     tallies: Mutex<TallyPool>,
     ticked: Mutex<Option<Instant>>,
+}
+
+/// Names that no table has yet.
+#[derive(Debug, Default)]
+struct Newcomers {
+    names: Vec<Arc<str>>,
+    /// How many of the first are in the table that a tick made of them. They stay for one tick more: until that table is in force,
+    /// spans of theirs still miss them, and are not to remember them once again.
+    admitted: usize,
 }
 
 /// One operation.
@@ -131,10 +140,8 @@ impl Operations {
         if is_worth_it
             && name.len() <= MAX_NAME_LEN
             && let Some(mut newcomers) = self.shared.newcomers.try_lock()
-            && newcomers.len() < MAX_NEWCOMERS
-            && !newcomers.iter().any(|known| **known == *name)
         {
-            newcomers.push(name.into());
+            newcomers.meet(name);
         }
     }
 
@@ -148,7 +155,7 @@ impl Operations {
         for operation in self.all() {
             operation.tick(now, self.lower_bound);
         }
-        let newcomers = std::mem::take(&mut *self.shared.newcomers.lock());
+        let newcomers = self.shared.newcomers.lock().admit();
         if newcomers.is_empty() {
             None
         } else {
@@ -203,6 +210,22 @@ impl Shared {
             probability: AtomicU64::new(0),
             floor: Floor::new(),
         })
+    }
+}
+
+impl Newcomers {
+    fn meet(&mut self, name: &str) {
+        let has_room = self.names.len() - self.admitted < MAX_NEWCOMERS;
+        if has_room && !self.names.iter().any(|known| **known == *name) {
+            self.names.push(name.into());
+        }
+    }
+
+    /// Those for the next table.
+    fn admit(&mut self) -> Vec<Arc<str>> {
+        self.names.drain(..self.admitted);
+        self.admitted = self.names.len();
+        self.names.clone()
     }
 }
 

@@ -10,6 +10,7 @@ use spanwright_core::{Clock, Event, ManualClock, NoopObserver, Observer};
 
 use super::active::Active;
 use super::answer;
+use super::operations::Operations;
 use super::strategy::{OperationStrategies, Strategy};
 use crate::composable::{AlwaysOn, ComposableSampler, Probability};
 use crate::remote::error::{RemoteError, RemoteErrorKind};
@@ -225,6 +226,29 @@ fn an_operation_that_is_named_no_more_is_one_of_the_others() {
     assert_eq!((bench.share_of("/x"), bench.share_of("/y")), (0.125, 0.0));
     // A name is exact.
     assert_eq!((bench.share_of("/Y"), bench.share_of("/y/")), (0.125, 0.125));
+}
+
+#[test]
+fn a_name_that_a_tick_has_taken_is_not_met_again_before_its_table_is_in_force() {
+    let strategies = OperationStrategies {
+        default_probability: 0.0,
+        lower_bound: 1.0,
+        probabilities: Vec::new(),
+    };
+    let in_force = Operations::new(&strategies, None);
+    let meet = |name: &str| _ = in_force.intent(&StartingSpan::new(None, TraceId::from(1), name, &SpanKind::Server));
+    let now = ManualClock::new().now();
+
+    meet("/x");
+    assert!(in_force.tick(now).is_some());
+    meet("/x");
+    assert!(
+        in_force.tick(now + Duration::from_secs(1)).is_none(),
+        "/x came in twice"
+    );
+    // Who misses the table for longer than that is a newcomer once more.
+    meet("/x");
+    assert!(in_force.tick(now + Duration::from_secs(2)).is_some());
 }
 
 #[test]
