@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use spanwright_core::Priority;
 
 use crate::format::{
-    ACK_LEN, ACKS, CURSOR, CURSOR_NEW, Cursor, CursorError, Damage, LOCK, Range, SEGMENT_HEADER_LEN, ack_bytes,
-    bad_name, parse_segment, read_acks, read_exact_at, segment_name, volume_name,
+    ACK_LEN, ACKS, ACKS_NEW, CURSOR, CURSOR_NEW, Cursor, CursorError, Damage, LOCK, Range, SEGMENT_HEADER_LEN,
+    ack_bytes, bad_name, parse_segment, read_acks, read_exact_at, segment_name, volume_name,
 };
 use crate::fs::{Fs, FsFile};
 use crate::ranges::Ranges;
@@ -316,19 +316,17 @@ impl Volume {
     /// The snapshot is durable: the acknowledgements that are in it need not be kept elsewhere.
     pub(crate) fn snapshot_done(&mut self, fs: &dyn Fs, number: u64) {
         self.acks.since.retain(|(snapshot, _)| *snapshot > number);
-        if self.acks.len == 0 || (!self.acks.since.is_empty() && self.acks.len < MAX_ACKS_LEN) {
+        if self.acks.len == 0 {
             return;
         }
-        let file = match &self.acks.file {
-            Some(file) => Ok(Arc::clone(file)),
-            // Nobody has it open: it is from an earlier process.
-            None => fs.open_append(&self.dir.join(ACKS)),
+        // Best effort: an acknowledgement that the cursor has too does no harm.
+        let _ = if self.acks.since.is_empty() {
+            self.acks.clear(fs, &self.dir)
+        } else if self.acks.len >= MAX_ACKS_LEN {
+            self.acks.begin_anew(fs, &self.dir)
+        } else {
+            Ok(())
         };
-        if file.and_then(|file| file.set_size(0)).is_ok() {
-            self.acks.len = 0;
-            let since: Vec<Range> = self.acks.since.iter().map(|(_, range)| *range).collect();
-            self.acks.append(fs, &self.dir, since);
-        }
     }
 }
 
@@ -375,6 +373,30 @@ impl Known {
 }
 
 impl AckLog {
+    fn clear(&mut self, fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            // Nobody has it open: it is from an earlier process.
+            None => fs.open_append(&dir.join(ACKS))?,
+        };
+        file.set_size(0)?;
+        self.len = 0;
+        Ok(())
+    }
+
+    /// A file with those alone that no durable cursor has, in the place of the one before: this process may end at any moment, and
+    /// then there is the one or the other.
+    fn begin_anew(&mut self, fs: &dyn Fs, dir: &Path) -> io::Result<()> {
+        let bytes: Vec<u8> = self.since.iter().flat_map(|(_, range)| ack_bytes(*range)).collect();
+        let new = dir.join(ACKS_NEW);
+        let file = create_anew(fs, &new)?;
+        append_all(&*file, &mut [io::IoSlice::new(&bytes)])?;
+        fs.rename(&new, &dir.join(ACKS))?;
+        self.file = Some(file);
+        self.len = bytes.len() as u64;
+        Ok(())
+    }
+
     /// Without success an acknowledgement is only less well kept: the next cursor has it.
     fn append(&mut self, fs: &dyn Fs, dir: &Path, ranges: impl IntoIterator<Item = Range>) {
         if self.file.is_none() {
@@ -400,25 +422,29 @@ impl AckLog {
 
 fn write_cursor(fs: &dyn Fs, dir: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = dir.join(CURSOR_NEW);
-    let file = match fs.create(&new) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            // An attempt that was cut short left it.
-            fs.remove_file(&new)?;
-            fs.create(&new)?
-        }
-        other => other?,
-    };
+    let file = create_anew(fs, &new)?;
     append_all(&*file, &mut [io::IoSlice::new(bytes)])?;
     file.sync()?;
     fs.rename(&new, &dir.join(CURSOR))?;
     fs.sync_dir(dir)
 }
 
+/// An empty file, also where an attempt that was cut short left one.
+fn create_anew(fs: &dyn Fs, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+    match fs.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs.remove_file(path)?;
+            fs.create(path)
+        }
+        other => other,
+    }
+}
+
 /// Takes an emptied directory away. What is not ours in it keeps it.
 pub(crate) fn remove_volume(fs: &dyn Fs, dir: &Path) -> io::Result<()> {
     // Without the cursor the segments would be pending again: their removal has to last before its own.
     fs.sync_dir(dir)?;
-    for name in [CURSOR_NEW, CURSOR, ACKS, LOCK] {
+    for name in [CURSOR_NEW, CURSOR, ACKS_NEW, ACKS, LOCK] {
         match fs.remove_file(&dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

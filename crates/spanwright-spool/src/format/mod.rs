@@ -20,7 +20,9 @@ mod segment;
 
 pub(crate) use self::{
     cursor::{ACK_LEN, Cursor, CursorError, Range, ack_bytes, read_acks},
-    name::{ACKS, CURSOR, CURSOR_NEW, LOCK, bad_name, parse_segment, parse_volume, segment_name, volume_name},
+    name::{
+        ACKS, ACKS_NEW, CURSOR, CURSOR_NEW, LOCK, bad_name, parse_segment, parse_volume, segment_name, volume_name,
+    },
     record::{HEADER_LEN, Header, Kind, MAX_ITEMS, MAX_PAYLOAD},
     scan::{Damage, Found, Scanner, read_exact_at},
     segment::{SEGMENT_HEADER_LEN, SegmentHeader, segment_header},

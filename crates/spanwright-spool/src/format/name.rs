@@ -4,6 +4,7 @@ pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const CURSOR: &str = "cursor";
 pub(crate) const CURSOR_NEW: &str = "cursor.new";
 pub(crate) const ACKS: &str = "acks";
+pub(crate) const ACKS_NEW: &str = "acks.new";
 
 pub(crate) fn segment_name(seq: u64) -> String {
     format!("seg-{seq:016}.log")

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::support::{Bench, ROOT, batch, config, id_of};
-use crate::testing::MemoryFs;
+use crate::testing::{Fault, MemoryFs, Operation};
 use crate::{Log, Now, SpoolConfig};
 use spanwright_core::{LossReason, Priority};
+use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +33,50 @@ fn the_end_of_the_process_loses_nothing_that_was_written_and_repeats_nothing_tha
     let expected: Vec<u64> = [3, 20].into_iter().chain(40..100).collect();
     assert_eq!(bench.claim_all(), expected);
     assert_eq!(bench.log.stats(bench.now()).recovered, 620);
+}
+
+/// The file of acknowledgements is begun anew when it has become long, while some of what is in it is in no cursor yet.
+#[test]
+fn the_end_of_the_process_within_a_commit_repeats_nothing_that_was_acknowledged() {
+    fn acknowledge(bench: &mut Bench, ids: Range<u64>) {
+        bench.fill(ids.clone());
+        for id in ids {
+            let (found, record) = bench.claim().expect("what was written");
+            assert_eq!(found, id);
+            bench.ack(&record);
+        }
+    }
+    let acks = Path::new(ROOT).join("spool-00000001/acks");
+    let size = |bench: &Bench| bench.fs.content(&acks).expect("acknowledgements").len();
+    // What comes after the operation that fails is as if the process had ended before it.
+    let ends = [
+        Operation::Create,
+        Operation::Append,
+        Operation::Rename,
+        Operation::SetSize,
+    ];
+    for end in ends.map(Some).into_iter().chain([None]) {
+        let mut bench = Bench::new(config().with_max_bytes(8 << 20));
+        acknowledge(&mut bench, 0..2500);
+        bench.log.request_flush();
+        let commit = bench.log.poll(bench.now()).expect("a commit");
+        acknowledge(&mut bench, 2500..2600);
+        bench.fill(2600..2610);
+        let (done, before) = (commit.run(), size(&bench));
+        if let Some(operation) = end {
+            let error = Fault::Error(io::ErrorKind::Other);
+            bench.fs.inject(operation, error, u32::MAX);
+        }
+        bench.log.committed(bench.now(), done);
+        bench.fs.heal();
+        assert_eq!(
+            size(&bench) < before,
+            matches!(end, None | Some(Operation::SetSize)),
+            "{end:?}"
+        );
+        bench.restart();
+        assert_eq!(bench.claim_all(), (2600..2610).collect::<Vec<_>>(), "{end:?}");
+    }
 }
 
 #[test]
