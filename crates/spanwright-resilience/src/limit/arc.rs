@@ -4,6 +4,7 @@
 //!
 //! Vector, [Adaptive Request Concurrency](https://vector.dev/blog/adaptive-request-concurrency/), with its constants.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use spanwright_core::BuildError;
@@ -11,35 +12,49 @@ use spanwright_core::BuildError;
 use super::{Limit, LimitOutcome, LimitSample, MAX_LIMIT};
 
 /// One more per round trip while round trips are as short as they can be and the limit is in use; a tenth fewer when they grow
-/// beyond that and their usual spread, or the receiver says that it is too much.
+/// beyond that and what chance may add, or the receiver says that it is too much.
 ///
 /// Vector compares with an average of the past, which a queue of our own making raises: after the receiver's capacity halves, it
-/// settles at a limit of 1.6 times what the receiver takes (simulated, `limit/tests.rs`). Here the measure is the round trip without a
-/// queue. It falls with every shorter one, and rises only where the queue cannot be ours: while the limit is not in use, or when
-/// a limit that was cut by a third has made round trips no shorter.
+/// settles at a limit of 1.6 times what the receiver takes (simulated, `limit/tests.rs`). Here the measure are round trips without a
+/// queue: those under fewer requests than seven tenths of a limit that has been found harmless since. Mean and spread are theirs, so
+/// that a queue of ours is never taken for chance; and chance, as of a receiver that takes now a half and now twice the time, is
+/// never taken for a queue. Where a limit that was cut by a third has made round trips no shorter, the way has become longer.
+///
+/// # How well it holds
+///
+/// In the suite `limit/tests.rs`, by simulation: a receiver whose capacity halves is met within 1.2 times what is left of it, and
+/// one whose every answer takes its own time, be it exponentially distributed, is used to nine tenths and more, by a limit below
+/// twice its capacity.
 #[derive(Clone, Debug)]
 pub struct AdaptiveConcurrency {
     limit: usize,
     max: usize,
-    /// Seconds of a round trip without a queue.
-    base: Option<f64>,
-    /// The variance of one round trip within an interval.
-    variance: f64,
+    /// Round trips without a queue.
+    base: RoundTrips,
+    /// The last intervals of which it is not certain yet whether there was one, oldest first.
+    recent: VecDeque<Interval>,
     /// What was seen since the last step.
     now: Interval,
     next_step: Option<Instant>,
     retreat: Option<Retreat>,
-    /// When the limit shrank last: requests from before that were under way under the larger one.
-    shrunk: Option<Instant>,
+    /// Until then, what ends was mostly sent under a larger limit.
+    settled: Option<Instant>,
 }
 
+/// Between two steps.
 #[derive(Clone, Copy, Debug, Default)]
 struct Interval {
-    sum: f64,
-    squares: f64,
-    samples: u32,
+    round_trips: RoundTrips,
     most_in_flight: usize,
     was_overloaded: bool,
+}
+
+/// How long they took, in seconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct RoundTrips {
+    count: f64,
+    sum: f64,
+    squares: f64,
 }
 
 /// A limit that shrinks.
@@ -51,8 +66,17 @@ struct Retreat {
     reference: Option<(usize, f64)>,
 }
 
-/// How much an interval's spread weighs, and a shorter round trip.
-const ALPHA: f64 = 0.4;
+/// Until there are so many round trips nothing is compared with them.
+const FIRST: f64 = 32.0;
+/// And the limit does not grow beyond this.
+const FIRST_LIMIT: usize = 3;
+/// What is expected of round trips that were not seen yet: so many that vary as much as they can, with a deviation as large as the
+/// mean. A few that are alike by chance are then no reason to take the next one for a queue.
+const PRIOR: f64 = 2.0;
+/// Older ones count for ever less of so many.
+const REMEMBERED: f64 = 256.0;
+/// Intervals that are compared as one.
+const RECENT: usize = 16;
 /// So many standard deviations of the mean above the base are no accident.
 const DEVIATIONS: f64 = 2.5;
 /// Growing goes on up to this much above the base: a queue of one in twenty keeps the receiver busy.
@@ -60,10 +84,12 @@ const GROWS_BELOW: f64 = 1.05;
 /// And what is above this is a queue that costs time and brings nothing.
 const SHRINKS_ABOVE: f64 = 1.1;
 const DECREASE: f64 = 0.9;
-/// Below this share of the limit there is no queue of ours.
-const IN_USE: f64 = 0.7;
+/// Below this share of a limit that makes no queue there is none.
+const UNQUEUED: f64 = 0.7;
 /// Of a retreat that did not help.
 const FUTILE: f64 = 0.7;
+/// A retreat helps if round trips are shorter than this share: between that of a queue, which is as short as the limit, and 1.
+const HELPED: f64 = 0.85;
 
 impl AdaptiveConcurrency {
     /// From 1 up to `max`, 1 and more.
@@ -88,79 +114,144 @@ impl AdaptiveConcurrency {
         }
     }
 
-    /// A round trip without a queue, once there was one.
+    /// A round trip without a queue on average, once there was one.
     #[must_use]
     pub fn base_rtt(&self) -> Option<Duration> {
-        self.base.map(Duration::from_secs_f64)
+        self.base.duration()
     }
 
-    fn step(&mut self) {
+    /// Returns how long round trips take now, if there were any.
+    fn step(&mut self) -> Option<Duration> {
         let interval = std::mem::take(&mut self.now);
-        let Some(current) = interval.mean() else {
-            if interval.was_overloaded {
-                self.shrink();
-            }
-            return;
-        };
-        let noise = self.noise(&interval, current);
-        let base = *self.base.get_or_insert(current);
         if interval.was_overloaded {
             self.shrink();
-        } else if current > base * SHRINKS_ABOVE + noise {
-            self.retreat_from(current);
-        } else {
-            self.retreat = None;
-            let reaches_limit = interval.most_in_flight >= self.limit;
-            if reaches_limit && current <= base * GROWS_BELOW + noise / 2.0 {
-                self.limit = (self.limit + 1).min(self.max);
+        } else if self.base.count < FIRST {
+            self.base.learn(interval.round_trips);
+            if interval.most_in_flight >= self.limit && self.limit < FIRST_LIMIT {
+                self.grow();
             }
+        } else if self.is_unqueued(&interval) {
+            self.base.learn(interval.round_trips);
+        } else {
+            self.compare(interval);
         }
-        let base = self.base.unwrap_or(current);
-        if current < base || (interval.most_in_flight as f64) < self.limit as f64 * IN_USE {
-            self.base = Some(base + ALPHA * (current - base));
+        interval.round_trips.duration()
+    }
+
+    fn compare(&mut self, interval: Interval) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(interval);
+        let all = self
+            .recent
+            .iter()
+            .fold(RoundTrips::default(), |all, interval| all.and(interval.round_trips));
+        let current = interval.round_trips;
+        let base = self.base.mean();
+        let exceeds = |factor: f64, deviations: f64| {
+            let limit = |of: &RoundTrips| base * factor + deviations * self.base.error_of_mean(of);
+            [current, all].iter().any(|of| of.mean() > limit(of))
+        };
+        if exceeds(SHRINKS_ABOVE, DEVIATIONS) {
+            return self.retreat_from(current);
+        }
+        let may_grow = interval.most_in_flight >= self.limit && !exceeds(GROWS_BELOW, DEVIATIONS / 2.0);
+        self.retreat = None;
+        if all.mean() < base / SHRINKS_ABOVE - DEVIATIONS * self.base.error_of_mean(&all) {
+            // The way has become shorter.
+            self.base = all;
+            self.recent.clear();
+        } else if may_grow {
+            self.grow();
         }
     }
 
-    /// Whether it was sent under the limit of now.
-    fn is_news(&self, sample: &LimitSample) -> bool {
-        self.shrunk.is_none_or(|shrunk| shrunk + sample.rtt <= sample.now)
+    fn is_unqueued(&self, interval: &Interval) -> bool {
+        (interval.most_in_flight as f64) < self.limit as f64 * UNQUEUED
     }
 
-    /// How far the mean of an interval is from the truth by accident.
-    fn noise(&mut self, interval: &Interval, mean: f64) -> f64 {
-        let samples = f64::from(interval.samples);
-        if interval.samples > 1 {
-            let variance = (interval.squares / samples - mean * mean).max(0.0);
-            self.variance += ALPHA * (variance - self.variance);
+    fn grow(&mut self) {
+        self.limit = (self.limit + 1).min(self.max);
+        while let Some(oldest) = self.recent.front().filter(|oldest| self.is_unqueued(oldest)) {
+            self.base.learn(oldest.round_trips);
+            self.recent.pop_front();
         }
-        DEVIATIONS * (self.variance / samples).sqrt()
     }
 
-    fn retreat_from(&mut self, current: f64) {
+    fn retreat_from(&mut self, current: RoundTrips) {
         let limit = self.limit;
         let Some(retreat) = &mut self.retreat else {
             self.retreat = Some(Retreat { limit, reference: None });
             return self.shrink();
         };
-        let (reference, rtt) = *retreat.reference.get_or_insert((limit, current));
-        // A queue of ours would have become shorter as the limit did.
-        if limit as f64 <= reference as f64 * FUTILE && current >= rtt * DECREASE {
-            self.base = Some(current);
-            self.limit = retreat.limit;
-            self.retreat = None;
-        } else {
-            self.shrink();
+        // A few alone say nothing about all.
+        if current.count * 2.0 >= limit as f64 {
+            let rtt = current.mean();
+            match retreat.reference {
+                // It takes a while until all that a queue does is seen.
+                Some((_, reference)) if rtt > reference * SHRINKS_ABOVE => retreat.reference = Some((limit, rtt)),
+                Some((reference, _)) if limit as f64 > reference as f64 * FUTILE => {}
+                // A queue of ours would have become shorter as the limit did.
+                Some((_, reference)) if rtt >= reference * HELPED => {
+                    self.limit = retreat.limit;
+                    self.retreat = None;
+                    self.base = RoundTrips::default();
+                    return self.recent.clear();
+                }
+                _ => retreat.reference = Some((limit, rtt)),
+            }
         }
+        self.shrink();
     }
 
     fn shrink(&mut self) {
         self.limit = ((self.limit as f64 * DECREASE) as usize).max(1);
+        self.recent.clear();
     }
 }
 
-impl Interval {
-    fn mean(&self) -> Option<f64> {
-        (self.samples > 0).then(|| self.sum / f64::from(self.samples))
+impl RoundTrips {
+    fn add(&mut self, seconds: f64) {
+        self.count += 1.0;
+        self.sum += seconds;
+        self.squares += seconds * seconds;
+    }
+
+    fn and(self, others: Self) -> Self {
+        Self {
+            count: self.count + others.count,
+            sum: self.sum + others.sum,
+            squares: self.squares + others.squares,
+        }
+    }
+
+    /// Takes these in, and of all together no more than are remembered.
+    fn learn(&mut self, newer: Self) {
+        let all = self.and(newer);
+        let share = (REMEMBERED / all.count).min(1.0);
+        *self = Self {
+            count: all.count * share,
+            sum: all.sum * share,
+            squares: all.squares * share,
+        };
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum / self.count
+    }
+
+    /// The mean, if there are any.
+    fn duration(&self) -> Option<Duration> {
+        (self.count > 0.0).then(|| Duration::from_secs_f64(self.mean()))
+    }
+
+    /// By how much the mean of others may differ from that of these, as a standard deviation, if they are of the same kind.
+    fn error_of_mean(&self, others: &Self) -> f64 {
+        let square = self.mean() * self.mean();
+        let seen = (self.squares / self.count - square).max(0.0);
+        let variance = (self.count * seen + PRIOR * square) / (self.count + PRIOR);
+        (variance * (1.0 / self.count + 1.0 / others.count)).sqrt()
     }
 }
 
@@ -169,12 +260,12 @@ impl Default for AdaptiveConcurrency {
         Self {
             limit: 1,
             max: MAX_LIMIT,
-            base: None,
-            variance: 0.0,
+            base: RoundTrips::default(),
+            recent: VecDeque::new(),
             now: Interval::default(),
             next_step: None,
             retreat: None,
-            shrunk: None,
+            settled: None,
         }
     }
 }
@@ -188,24 +279,16 @@ impl Limit for AdaptiveConcurrency {
         self.now.most_in_flight = self.now.most_in_flight.max(sample.in_flight);
         match sample.outcome {
             LimitOutcome::Ignore => return,
-            LimitOutcome::Overload => self.now.was_overloaded |= self.is_news(sample),
-            LimitOutcome::Success if self.is_news(sample) => {
-                let rtt = sample.rtt.as_secs_f64();
-                self.now.sum += rtt;
-                self.now.squares += rtt * rtt;
-                self.now.samples += 1;
-            }
-            LimitOutcome::Success => {}
+            _ if self.settled.is_some_and(|settled| sample.now < settled) => return,
+            LimitOutcome::Overload => self.now.was_overloaded = true,
+            LimitOutcome::Success => self.now.round_trips.add(sample.rtt.as_secs_f64()),
         }
         // Once per round trip: what a step does is seen one round trip later.
-        let next_step = *self.next_step.get_or_insert(sample.now);
-        if sample.now >= next_step && (self.now.samples > 0 || self.now.was_overloaded) {
+        if sample.now >= *self.next_step.get_or_insert(sample.now) {
             let before = self.limit;
-            self.step();
-            if self.limit < before {
-                self.shrunk = Some(sample.now);
-            }
-            self.next_step = Some(sample.now + sample.rtt);
+            let round_trip = self.step().max(self.base_rtt()).unwrap_or(sample.rtt);
+            self.settled = (self.limit < before).then(|| sample.now + round_trip);
+            self.next_step = Some(self.settled.unwrap_or(sample.now) + round_trip);
         }
     }
 }

@@ -16,6 +16,20 @@ struct Receiver {
     places: usize,
     rtt: Duration,
     busy: BinaryHeap<Reverse<Instant>>,
+    jitter: Jitter,
+}
+
+/// How a round trip varies, its mean being the same.
+#[derive(Clone, Copy, Debug)]
+enum Jitter {
+    /// By a twentieth.
+    Small,
+    /// From a half to one and a half.
+    Uniform,
+    /// As much as the mean.
+    Exponential,
+    /// One in twenty takes three times as long.
+    Outliers,
 }
 
 impl Receiver {
@@ -24,7 +38,14 @@ impl Receiver {
         while self.busy.peek().is_some_and(|Reverse(until)| *until <= now) {
             self.busy.pop();
         }
-        let work = self.rtt.mul_f64(0.95 + 0.1 * random.unit());
+        let factor = match self.jitter {
+            Jitter::Small => 0.95 + 0.1 * random.unit(),
+            Jitter::Uniform => 0.5 + random.unit(),
+            Jitter::Exponential => -(1.0 - random.unit()).ln(),
+            Jitter::Outliers if random.unit() < 0.05 => 3.0,
+            Jitter::Outliers => 0.9,
+        };
+        let work = self.rtt.mul_f64(factor);
         let begins = match self.busy.len().checked_sub(self.places) {
             Some(before) => {
                 let mut free: Vec<_> = self.busy.iter().map(|Reverse(until)| *until).collect();
@@ -59,6 +80,7 @@ impl<L: Limit> Simulation<L> {
                 places,
                 rtt: Duration::from_millis(100),
                 busy: BinaryHeap::new(),
+                jitter: Jitter::Small,
             },
             now: ManualClock::new().now(),
             under_way: Vec::new(),
@@ -129,16 +151,43 @@ fn adaptive_concurrency_finds_the_receivers_capacity_within_thirty_seconds_and_k
 
 #[test]
 fn adaptive_concurrency_steps_back_when_the_receivers_capacity_halves() {
-    for seed in 0..SEEDS {
-        let mut simulation = Simulation::new(AdaptiveConcurrency::default(), 40, seed);
-        simulation.run(40);
-        simulation.receiver.places = 20;
+    for (places, seed) in [24, 40, 100]
+        .into_iter()
+        .flat_map(|places| (0..SEEDS).map(move |seed| (places, seed)))
+    {
+        let mut simulation = Simulation::new(AdaptiveConcurrency::default(), places, seed);
+        simulation.run(15 + places as u64 / 4);
+        simulation.receiver.places /= 2;
         simulation.run(15);
         let limits = simulation.run(15);
+        let served = places as f64 / 2.0;
         assert!(
-            limits.iter().all(|limit| (16..=24).contains(limit)),
-            "seed {seed}: {limits:?}"
+            limits
+                .iter()
+                .all(|limit| (served * 0.8..=served * 1.2).contains(&(*limit as f64))),
+            "{places} places, seed {seed}: {limits:?}"
         );
+    }
+}
+
+#[test]
+fn adaptive_concurrency_does_not_take_chance_for_a_queue() {
+    for jitter in [Jitter::Uniform, Jitter::Exponential, Jitter::Outliers] {
+        let (places, mut share) = (32, 0.0);
+        for seed in 0..SEEDS {
+            let mut simulation = Simulation::new(AdaptiveConcurrency::default(), places, seed);
+            simulation.receiver.jitter = jitter;
+            simulation.run(30);
+            let before = simulation.done;
+            let limits = simulation.run(30);
+            assert!(
+                limits.iter().all(|limit| *limit < 2 * places),
+                "{jitter:?}, seed {seed}: {limits:?}"
+            );
+            // Each place serves ten a second.
+            share += (simulation.done - before) as f64 / (places * 300) as f64 / SEEDS as f64;
+        }
+        assert!(share > 0.9, "{jitter:?}: {share:.3} of what the receiver can take");
     }
 }
 
