@@ -7,6 +7,7 @@ pub(super) mod http;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -45,13 +46,20 @@ pub(super) async fn within<T>(
     }
 }
 
-/// Awaits an answer while the connection that brings it is at work. If that breaks, the answer is the error.
-pub(super) async fn driven<T>(answer: impl Future<Output = T>, connection: impl Future) -> T {
+/// Awaits an answer while the connection that brings it is at work. If that ends before the answer is there, that is the error.
+pub(super) async fn driven<T>(
+    answer: impl Future<Output = Result<T, RemoteError>>,
+    connection: impl Future,
+) -> Result<T, RemoteError> {
     let (mut answer, mut connection) = (pin!(answer), pin!(connection));
     let mut is_open = true;
     poll_fn(|cx| {
         is_open = is_open && connection.as_mut().poll(cx).is_pending();
-        answer.as_mut().poll(cx)
+        match answer.as_mut().poll(cx) {
+            // Not every end of an HTTP/2 connection reaches who waits for its streams.
+            Poll::Pending if !is_open => Poll::Ready(Err(cut_off(&"the connection ended before the answer"))),
+            answered => answered,
+        }
     })
     .await
 }

@@ -4,7 +4,7 @@
 //!
 //! [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md).
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
@@ -59,12 +59,23 @@ pub(super) async fn ask(stream: TcpStream, endpoint: &Endpoint, service_name: &s
         check_status(&trailers)?;
         message(body.freeze())
     };
+    let connection = async {
+        let _ = connection.await;
+        tasks.ended().await;
+    };
     driven(exchange, connection).await
 }
 
 /// What drives the connection. It would go on as long as the server likes, and so ends with the question.
 #[derive(Clone, Default)]
 struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    /// Waits until none is left.
+    async fn ended(&self) {
+        while poll_fn(|cx| self.0.lock().poll_join_next(cx)).await.is_some() {}
+    }
+}
 
 /// By name, because the tasks hold each other.
 struct Ended<'a>(&'a Tasks);
