@@ -63,6 +63,7 @@ mod composite;
 mod config;
 mod consistent;
 mod counter;
+mod ease;
 mod intent;
 mod keys;
 mod otel;

@@ -325,6 +325,8 @@ impl<C: Collect> Engine<C> {
             if self.outlets[index].shelf.is_some() {
                 self.shelve_all(index, true);
             }
+            let under_way = self.outlets[index].items_in_flight();
+            self.count(&semconv::EXPORTER_SPAN_INFLIGHT, -(under_way as i64), index);
             for label in self.outlets[index].give_up() {
                 self.lose(index, label, LossReason::ShutdownTimeout);
             }

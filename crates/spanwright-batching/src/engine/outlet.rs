@@ -281,6 +281,10 @@ impl<R> Outlet<R> {
         held.chain(in_flight).any(|label| label.epoch.is_none())
     }
 
+    pub(super) fn items_in_flight(&self) -> u64 {
+        self.in_flight.values().map(|request| request.label.items).sum()
+    }
+
     /// Takes out what is under way, as far as it can be sent again. Whatever comes of it is not heard.
     pub(super) fn recall(&mut self) -> Vec<(RequestId, Work<R>, Instant)> {
         let in_flight = std::mem::take(&mut self.in_flight);

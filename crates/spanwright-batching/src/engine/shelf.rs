@@ -219,9 +219,13 @@ impl<C: Collect> Engine<C> {
         }
         if with_in_flight {
             for (id, work, sent) in self.outlets[index].recall() {
-                if let Err(Work { request, label }) = self.shelve(index, work) {
-                    let kept = Some(request);
-                    self.outlets[index].sent(id, InFlight { kept, label, sent });
+                let items = work.label.items;
+                match self.shelve(index, work) {
+                    Ok(()) => self.count(&semconv::EXPORTER_SPAN_INFLIGHT, -(items as i64), index),
+                    Err(Work { request, label }) => {
+                        let kept = Some(request);
+                        self.outlets[index].sent(id, InFlight { kept, label, sent });
+                    }
                 }
             }
         }

@@ -2,10 +2,12 @@ mod outage;
 mod shelf;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::*;
+use spanwright_core::semconv::Metric;
 use spanwright_core::{EncodedBatch, ErrorKind, LossCounts, Pressure, Receipt, Store};
 
 use super::*;
@@ -30,14 +32,23 @@ struct Rig {
     told: Arc<Told>,
 }
 
-/// The losses that an observer hears of.
+/// What an observer hears of.
 #[derive(Default)]
-struct Told(Mutex<LossCounts>);
+struct Told {
+    lost: Mutex<LossCounts>,
+    in_flight: AtomicI64,
+}
 
 impl Observer for Told {
     fn event(&self, event: &Event<'_>) {
         if let Event::Lost { reason, items } = event {
-            self.0.lock().unwrap().add(*reason, *items);
+            self.lost.lock().unwrap().add(*reason, *items);
+        }
+    }
+
+    fn count(&self, metric: &'static Metric, delta: i64, _: &[(&'static str, &str)]) {
+        if *metric == semconv::EXPORTER_SPAN_INFLIGHT {
+            self.in_flight.fetch_add(delta, Ordering::Relaxed);
         }
     }
 }
@@ -207,6 +218,8 @@ impl Rig {
         for outlet in 0..self.engine.outlets.len() {
             snapshot.ledger(outlet).check().unwrap();
         }
+        let in_flight: u64 = self.engine.outlets.iter().map(Outlet::items_in_flight).sum();
+        assert_eq!(self.told.in_flight.load(Ordering::Relaxed), in_flight as i64);
         snapshot
     }
 }
@@ -448,7 +461,7 @@ fn an_observer_hears_of_every_loss_once() {
     }
     rig.shutdown(SECOND);
     rig.poll();
-    assert_eq!(*rig.told.0.lock().unwrap(), rig.check().ledger(0).lost);
+    assert_eq!(*rig.told.lost.lock().unwrap(), rig.check().ledger(0).lost);
     assert_eq!(lost(&rig, LossReason::QueueFull), 15 + 2);
 }
 

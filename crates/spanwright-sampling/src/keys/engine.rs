@@ -13,6 +13,7 @@ use super::level::Demand;
 use super::state::State;
 use super::stats::{KeyShare, KeyStats};
 use super::table::Fingerprint;
+use crate::ease::Ease;
 use crate::ticker::Ticker;
 
 /// What is asked for.
@@ -53,7 +54,7 @@ pub(super) struct Engine {
     /// Seconds that a tick is expected to be away.
     interval: f64,
     credit: f64,
-    ease: f64,
+    ease: Ease,
     /// The ease by which the budget was shared.
     shared_ease: f64,
     dispersion: f64,
@@ -124,9 +125,6 @@ const MAX_DEBT: f64 = 2.5;
 const BIAS_MEMORY: f64 = 30.0;
 const MAX_BIAS: f64 = 2.0;
 
-/// What pressure leaves of the target at least, and how fast it comes back: by this share of the way per second.
-const MIN_EASE: f64 = 0.01;
-const RECOVERY: f64 = 0.5;
 /// The budget is shared anew when it has moved by such a part.
 const EASE_STEP: f64 = 0.1;
 
@@ -159,7 +157,7 @@ impl Engine {
             last_regular: None,
             interval: INTERVAL,
             credit: 0.0,
-            ease: 1.0,
+            ease: Ease::FULL,
             shared_ease: 1.0,
             dispersion: 1.0,
             bias: Bias::default(),
@@ -197,7 +195,7 @@ impl Engine {
         self.ticks += 1;
         // A tick that comes late will again; but one pause of minutes is no reason to foresee another.
         self.interval = seconds.clamp(INTERVAL, PASS_INTERVAL);
-        self.follow_pressure(seconds, pressure);
+        self.ease.follow(seconds, pressure);
         let granted = self.take_granted(cells);
         self.settle(seconds, granted);
         self.collect(cells, seconds);
@@ -207,13 +205,13 @@ impl Engine {
         // Half a tick of tolerance, so that a tick that is a little early does not put a pass off.
         let is_due = since_regular + INTERVAL / 2.0 >= PASS_INTERVAL;
         let is_surprised = self.is_surprised(seconds, granted);
-        let is_eased = (self.ease - self.shared_ease).abs() > EASE_STEP * self.shared_ease;
+        let is_eased = (self.ease.share() - self.shared_ease).abs() > EASE_STEP * self.shared_ease;
         if !is_surprised {
             self.bias.observe(seconds, granted, self.outlook.expected * seconds);
         }
         if is_due || is_surprised || is_eased {
             self.pass(cells, since_pass, is_due);
-            self.shared_ease = self.ease;
+            self.shared_ease = self.ease.share();
             self.last_pass = Some(now);
             since_pass = 0.0;
         }
@@ -225,7 +223,7 @@ impl Engine {
 
     /// Spans per second that may be kept now.
     pub(super) fn budget(&self) -> f64 {
-        self.terms.target * self.ease + self.credit / HORIZON
+        self.terms.target * self.ease.share() + self.credit / HORIZON
     }
 
     /// What is to be foreseen for the budget to be kept.
@@ -235,7 +233,7 @@ impl Engine {
 
     /// The probability of a key of this rate and weight.
     pub(super) fn probability(&self, rate: f64, weight: f64) -> f64 {
-        let share = (self.level * weight).max(self.terms.floor * self.ease);
+        let share = (self.level * weight).max(self.terms.floor * self.ease.share());
         (share / rate).clamp(MIN_PROBABILITY, 1.0)
     }
 
@@ -284,13 +282,6 @@ impl Engine {
         slots.into_iter().filter_map(share).collect()
     }
 
-    fn follow_pressure(&mut self, seconds: f64, pressure: f32) {
-        let wanted = (1.0 - f64::from(pressure)).clamp(MIN_EASE, 1.0);
-        let step = (RECOVERY * seconds).min(1.0);
-        // Down at once, up slowly: or the queue would swing.
-        self.ease = wanted.min(self.ease + (wanted - self.ease).max(0.0) * step);
-    }
-
     /// What the decisions since the last tick will keep.
     fn take_granted(&mut self, cells: &Cells) -> f64 {
         let sum = cells.columns.expected();
@@ -301,7 +292,7 @@ impl Engine {
 
     /// Adds what should have been kept to the credit, and takes off what was.
     fn settle(&mut self, seconds: f64, granted: f64) {
-        let target = self.terms.target * self.ease;
+        let target = self.terms.target * self.ease.share();
         let credit = self.credit + target * seconds - granted;
         // Where there is enough for all, nothing is missed, and what was missed before is out of date.
         let most = if self.level.is_finite() {

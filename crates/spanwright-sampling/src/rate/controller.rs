@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::history::{GRAIN, History};
 use super::recent::Recent;
+use crate::ease::Ease;
 
 /// Holds the expected number of spans kept per second at a target, whatever is offered.
 ///
@@ -25,7 +26,7 @@ pub(super) struct Controller {
     /// What should be kept by now and is not, in spans. Negative: kept too many.
     credit: f64,
     /// What pressure leaves of the target.
-    ease: f64,
+    ease: Ease,
     /// The target per second that the plan is made for.
     target: Option<f64>,
     /// The longest time between two ticks of late, in seconds.
@@ -92,12 +93,6 @@ const MAX_CREDIT_SECONDS: f64 = 30.0;
 /// made up for, and a service that starts under load is not to begin with everything.
 const PRIOR_RATE: f64 = 1000.0;
 
-/// The least that pressure leaves of the target: some traces must tell what goes on.
-const MIN_EASE: f64 = 0.01;
-
-/// How fast the target comes back after pressure, by this share of the way per second: faster, and the queue would swing.
-const RECOVERY: f64 = 0.5;
-
 /// A tick that comes late is expected to come late again, up to so many seconds.
 const MAX_INTERVAL: f64 = 2.0;
 
@@ -113,7 +108,7 @@ impl Controller {
             last_tick: None,
             carried: Reading::default(),
             credit: 0.0,
-            ease: 1.0,
+            ease: Ease::FULL,
             target: None,
             interval: GRAIN,
             is_saturated: false,
@@ -152,7 +147,7 @@ impl Controller {
         self.interval = self.interval.max(seconds.min(MAX_INTERVAL));
 
         self.settle(seconds, reading.expected);
-        self.follow_pressure(seconds, pressure);
+        self.ease.follow(seconds, pressure);
         self.recent.add(now, reading.expected);
         if reading.offered > 0.0 {
             // A hundred spans say enough of a mean.
@@ -181,13 +176,6 @@ impl Controller {
         self.history.rate()
     }
 
-    /// Down at once, up slowly.
-    fn follow_pressure(&mut self, seconds: f64, pressure: f32) {
-        let allowed = (1.0 - f64::from(pressure)).clamp(MIN_EASE, 1.0);
-        let risen = self.ease + (allowed - self.ease) * (RECOVERY * seconds).min(1.0);
-        self.ease = allowed.min(risen);
-    }
-
     /// Adds what should have been kept by the plan to the credit, and takes off what was.
     fn settle(&mut self, seconds: f64, expected: f64) {
         let Some(target) = self.target else { return };
@@ -204,7 +192,7 @@ impl Controller {
     }
 
     fn make_plan(&mut self, rate: f64, dispersion: f64) {
-        let target = self.goal.per_second.map(|target| target * self.ease);
+        let target = self.goal.per_second.map(|target| target * self.ease.share());
         if let (Some(old), Some(new)) = (self.target, target) {
             // In seconds of the target it stays what it was.
             self.credit *= new / old;
@@ -213,7 +201,7 @@ impl Controller {
         let mut factor: f64 = 1.0;
         if let Some(ratio) = self.goal.ratio {
             // Of what is offered; of what is wanted it is more.
-            factor = factor.min(ratio * self.ease / self.plan.mean_wanted);
+            factor = factor.min(ratio * self.ease.share() / self.plan.mean_wanted);
         }
         let share = factor;
         if let Some(target) = target {
