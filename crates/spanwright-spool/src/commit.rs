@@ -10,7 +10,8 @@ use spanwright_core::Priority;
 use crate::format::{bad_name, parse_volume};
 use crate::fs::{Fs, FsFile};
 use crate::log::VolumeId;
-use crate::segment::Segment;
+use crate::ranges::Ranges;
+use crate::segment::{Recovered, Segment};
 use crate::volume::{CursorFile, Snapshot, Survey, Volume, has_segments, remove_volume};
 
 /// Syncs, the cursor, removals: what a [`Log`](crate::Log) needs to have done and must not wait for.
@@ -48,6 +49,8 @@ pub(crate) struct Part {
     pub(crate) cursor_file: Arc<CursorFile>,
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) doomed: Vec<Doomed>,
+    /// Segments that could not be read, and are to be tried again, with what is settled of them.
+    pub(crate) unreadable: Vec<(u64, Ranges)>,
     pub(crate) is_retired: bool,
 }
 
@@ -59,6 +62,8 @@ pub(crate) struct PartDone {
     pub(crate) cursor: Option<(u64, io::Result<()>)>,
     pub(crate) removed: Vec<u64>,
     pub(crate) removal: Option<io::Error>,
+    /// What was read of those that could not be.
+    pub(crate) read: Vec<(u64, Recovered)>,
     pub(crate) is_retired: bool,
     /// The directory stays, for something in it is not ours.
     pub(crate) is_left: bool,
@@ -158,6 +163,11 @@ impl Part {
                 }
             }
         }
+        let read = self.unreadable.into_iter().filter_map(|(seq, settled)| {
+            let recovered = Segment::recover(fs, &self.dir, seq, settled).ok()?;
+            Some((seq, recovered))
+        });
+        let read = read.collect();
         let is_retired = self.is_retired && is_cursor_durable && removal.is_none();
         let is_left = is_retired && is_reachable && remove_volume(fs, &self.dir).is_err();
         PartDone {
@@ -168,6 +178,7 @@ impl Part {
             cursor,
             removed,
             removal,
+            read,
             is_retired,
             is_left,
         }

@@ -1,6 +1,6 @@
 //! A directory of segments that one process has locked: its own, or one that a dead process left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(crate) struct Volume {
     pub(crate) dir: PathBuf,
     lock: Arc<dyn FsFile>,
     pub(crate) segments: BTreeMap<u64, Segment>,
+    /// Files with a segment's name that are none now. They may be again, and are neither settled nor pending until then.
+    held: BTreeMap<u64, Held>,
     /// The segment that each lane writes to.
     pub(crate) active: [Option<u64>; Priority::ALL.len()],
     pub(crate) next_seq: u64,
@@ -41,6 +43,15 @@ pub(crate) struct Volume {
     bad_bytes: u64,
     acks: AckLog,
     pub(crate) cursor_file: Arc<CursorFile>,
+}
+
+/// A file that may be a segment.
+#[derive(Debug)]
+struct Held {
+    /// What is settled of it if it is.
+    settled: Ranges,
+    /// The disk did not let us read it; else what is in it is no segment's.
+    is_unreadable: bool,
 }
 
 /// Acknowledgements since the cursor was written. They are appended one by one, without a sync, so that they survive the end of
@@ -71,6 +82,8 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     pub(crate) cursor: Cursor,
+    /// Segments below the cursor's first of which only its ranges are settled.
+    held: BTreeSet<u64>,
     acks_len: u64,
     pub(crate) is_damaged: bool,
 }
@@ -80,9 +93,10 @@ pub(crate) struct Known {
 pub(crate) struct Survey {
     pub(crate) pending: Pending,
     pub(crate) damage: DamageTotal,
-    /// Files with a segment's name that are somebody else's, or could not be read.
+    /// Files with a segment's name that are somebody else's.
     pub(crate) foreign: u64,
-    pub(crate) unreadable: u64,
+    /// What the segments take on the disk.
+    pub(crate) bytes: u64,
     /// The cursor could not be read: what was delivered may be delivered again.
     pub(crate) is_cursor_lost: bool,
 }
@@ -163,6 +177,7 @@ impl Volume {
             dir,
             lock,
             segments: BTreeMap::new(),
+            held: BTreeMap::new(),
             active: [None; Priority::ALL.len()],
             next_seq: 1,
             is_cursor_dirty: false,
@@ -177,11 +192,12 @@ impl Volume {
     /// Reads what an earlier process left in it.
     pub(crate) fn recover(&mut self, fs: &dyn Fs) -> Result<Survey, OpenError> {
         let mut survey = Survey::default();
-        let cursor = self.read_cursor(fs, &mut survey)?;
-        self.next_seq = cursor.next.max(1);
-        let mut settled: BTreeMap<u64, Ranges> = BTreeMap::new();
-        for range in &cursor.ranges {
-            settled.entry(range.seq).or_default().insert(range.start, range.end);
+        let known = Known::read(fs, &self.dir)?;
+        self.acks.len = known.acks_len;
+        self.is_cursor_dirty |= known.acks_len > 0;
+        survey.is_cursor_lost = known.is_damaged;
+        self.next_seq = known.cursor.next.max(1);
+        for range in &known.cursor.ranges {
             self.next_seq = self.next_seq.max(range.seq + 1);
         }
         let mut found = Vec::new();
@@ -198,60 +214,96 @@ impl Volume {
         let last = found.last().copied();
         for seq in found {
             self.next_seq = self.next_seq.max(seq.saturating_add(1));
-            if seq < cursor.first {
+            let settled = known.settled(seq);
+            match Segment::recover(fs, &self.dir, seq, settled.clone()) {
                 // Settled, and its removal did not happen or was not made durable.
-                match Segment::recover(fs, &self.dir, seq, whole()) {
-                    Ok(Recovered::Segment(..) | Recovered::Empty) => remove(fs, &self.dir, seq),
-                    Ok(Recovered::Newer(version)) => return Err(OpenError::Newer(version)),
-                    Ok(Recovered::Foreign) => survey.foreign += 1,
-                    Err(_) => survey.unreadable += 1,
-                }
-                continue;
-            }
-            let known = settled.remove(&seq).unwrap_or_default();
-            match Segment::recover(fs, &self.dir, seq, known) {
-                Ok(Recovered::Segment(segment, _)) if segment.needs_zstd && !cfg!(feature = "zstd") => {
-                    return Err(OpenError::NeedsZstd);
-                }
-                Ok(Recovered::Segment(mut segment, damages)) => {
-                    for damage in &damages {
-                        survey.damage.add(damage);
-                        self.quarantine(fs, &segment.path, seq, damage);
-                        segment.settled.insert(damage.at, damage.end);
-                        // Counted once, also if this process ends before its first commit.
-                        self.settled(
-                            fs,
-                            Range {
-                                seq,
-                                start: damage.at,
-                                end: damage.end,
-                            },
-                        );
-                        if damage.is_torn && Some(seq) == last {
-                            cut(fs, &mut segment, damage.at);
-                        }
-                    }
-                    segment.read_at = segment.settled.skip(segment.read_at);
-                    survey.pending.records += segment.pending.records;
-                    survey.pending.items += segment.pending.items;
-                    self.is_cursor_dirty |= segment.is_settled();
-                    self.segments.insert(seq, *segment);
-                }
-                Ok(Recovered::Empty) => remove(fs, &self.dir, seq),
-                Ok(Recovered::Newer(version)) => return Err(OpenError::Newer(version)),
-                Ok(Recovered::Foreign) => survey.foreign += 1,
-                Err(_) => survey.unreadable += 1,
+                Ok(Recovered::Segment(..)) if known.is_past(seq) => remove(fs, &self.dir, seq),
+                Ok(recovered) => self.take_in(fs, seq, recovered, settled, Some(seq) == last, &mut survey)?,
+                Err(_) => self.hold(seq, settled, true),
             }
         }
         Ok(survey)
     }
 
-    fn read_cursor(&mut self, fs: &dyn Fs, survey: &mut Survey) -> Result<Cursor, OpenError> {
-        let known = Known::read(fs, &self.dir)?;
-        self.acks.len = known.acks_len;
-        self.is_cursor_dirty |= known.acks_len > 0;
-        survey.is_cursor_lost = known.is_damaged;
-        Ok(known.cursor)
+    /// The segments that could not be read, with what is settled of them.
+    pub(crate) fn unreadable(&self) -> impl Iterator<Item = (u64, &Ranges)> {
+        let held = self.held.iter().filter(|(_, held)| held.is_unreadable);
+        held.map(|(seq, held)| (*seq, &held.settled))
+    }
+
+    /// A segment that could not be read can be.
+    pub(crate) fn read_again(&mut self, fs: &dyn Fs, seq: u64, recovered: Recovered) -> Survey {
+        let mut survey = Survey::default();
+        if let Some(Held { settled, .. }) = self.held.remove(&seq)
+            // Of a later version: as little use as one that cannot be read.
+            && self.take_in(fs, seq, recovered, settled.clone(), false, &mut survey).is_err()
+        {
+            self.hold(seq, settled, true);
+        }
+        survey
+    }
+
+    /// Whether nothing in it is worth more than another look at the next start.
+    pub(crate) fn is_done(&self) -> bool {
+        let is_nothing = |held: &Held| !held.is_unreadable && held.settled.is_empty();
+        self.held.values().all(is_nothing) && self.segments.values().all(|segment| segment.is_doomed)
+    }
+
+    fn take_in(
+        &mut self,
+        fs: &dyn Fs,
+        seq: u64,
+        recovered: Recovered,
+        settled: Ranges,
+        is_last: bool,
+        survey: &mut Survey,
+    ) -> Result<(), OpenError> {
+        let (mut segment, damages) = match recovered {
+            Recovered::Segment(segment, _) if segment.needs_zstd && !cfg!(feature = "zstd") => {
+                return Err(OpenError::NeedsZstd);
+            }
+            Recovered::Segment(segment, damages) => (segment, damages),
+            Recovered::Empty => {
+                remove(fs, &self.dir, seq);
+                return Ok(());
+            }
+            Recovered::Newer(version) => return Err(OpenError::Newer(version)),
+            Recovered::Foreign => {
+                survey.foreign += 1;
+                self.hold(seq, settled, false);
+                return Ok(());
+            }
+        };
+        for damage in &damages {
+            survey.damage.add(damage);
+            self.quarantine(fs, &segment.path, seq, damage);
+            segment.settled.insert(damage.at, damage.end);
+            // Counted once, also if this process ends before its first commit.
+            self.settled(
+                fs,
+                Range {
+                    seq,
+                    start: damage.at,
+                    end: damage.end,
+                },
+            );
+            if damage.is_torn && is_last {
+                cut(fs, &mut segment, damage.at);
+            }
+        }
+        segment.read_at = segment.settled.skip(segment.read_at);
+        survey.pending.records += segment.pending.records;
+        survey.pending.items += segment.pending.items;
+        survey.bytes += segment.size;
+        self.is_cursor_dirty |= segment.is_settled();
+        self.segments.insert(seq, *segment);
+        Ok(())
+    }
+
+    fn hold(&mut self, seq: u64, settled: Ranges, is_unreadable: bool) {
+        self.held.insert(seq, Held { settled, is_unreadable });
+        // The cursor that is there may not know that it is held.
+        self.is_cursor_dirty = true;
     }
 
     /// Keeps the bytes of a damage for a person to look at. Best effort: they are of no use to us.
@@ -292,11 +344,17 @@ impl Volume {
             .values()
             .find(|segment| !segment.is_doomed)
             .map_or(self.next_seq, |segment| segment.seq);
-        let ranges = self.segments.range(first..).flat_map(|(seq, segment)| {
+        let segments = self
+            .segments
+            .range(first..)
+            .map(|(seq, segment)| (seq, &segment.settled));
+        let held = self.held.iter().map(|(seq, held)| (seq, &held.settled));
+        let ranges = segments.chain(held).flat_map(|(seq, settled)| {
             let seq = *seq;
-            segment
-                .settled
-                .iter()
+            // One that is held below the first shows that it is, also if nothing of it is settled.
+            let none = (seq < first && settled.is_empty()).then_some((0, 0));
+            none.into_iter()
+                .chain(settled.iter())
                 .map(move |(start, end)| Range { seq, start, end })
         });
         let cursor = Cursor {
@@ -348,7 +406,11 @@ impl Known {
         let mut known = Self::default();
         match read_all(fs, &dir.join(CURSOR))?.map(|bytes| Cursor::parse(&bytes)) {
             None => {}
-            Some(Ok(cursor)) => known.cursor = cursor,
+            Some(Ok(cursor)) => {
+                let below = cursor.ranges.iter().map(|range| range.seq);
+                known.held = below.filter(|seq| *seq < cursor.first).collect();
+                known.cursor = cursor;
+            }
             Some(Err(CursorError::Newer { version })) => return Err(OpenError::Newer(version)),
             Some(Err(CursorError::Damaged)) => known.is_damaged = true,
         }
@@ -359,12 +421,17 @@ impl Known {
         Ok(known)
     }
 
+    /// Whether the segment is settled, and may be gone.
+    fn is_past(&self, seq: u64) -> bool {
+        seq < self.cursor.first && !self.held.contains(&seq)
+    }
+
     /// What is settled of one segment.
     pub(crate) fn settled(&self, seq: u64) -> Ranges {
-        if seq < self.cursor.first {
-            return whole();
-        }
         let mut ranges = Ranges::default();
+        if self.is_past(seq) {
+            ranges.insert(0, u64::MAX);
+        }
         for range in self.cursor.ranges.iter().filter(|range| range.seq == seq) {
             ranges.insert(range.start, range.end);
         }
@@ -470,12 +537,6 @@ fn cut(fs: &dyn Fs, segment: &mut Segment, at: u64) {
         segment.size = at;
     }
     segment.len = at.max(SEGMENT_HEADER_LEN);
-}
-
-fn whole() -> Ranges {
-    let mut ranges = Ranges::default();
-    ranges.insert(0, u64::MAX);
-    ranges
 }
 
 fn read_all(fs: &dyn Fs, path: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -37,6 +37,10 @@ pub struct AdaptiveConcurrency {
     now: Interval,
     next_step: Option<Instant>,
     retreat: Option<Retreat>,
+    /// The limit that was too much when it shrank last.
+    too_much: Option<usize>,
+    /// How many intervals the limit has been what it is.
+    steady: usize,
     /// Until then, what ends was mostly sent under a larger limit.
     settled: Option<Instant>,
 }
@@ -67,9 +71,9 @@ struct Retreat {
 }
 
 /// Until there are so many round trips nothing is compared with them.
-const FIRST: f64 = 32.0;
+const FIRST: f64 = 100.0;
 /// And the limit does not grow beyond this.
-const FIRST_LIMIT: usize = 3;
+const FIRST_LIMIT: usize = 4;
 /// What is expected of round trips that were not seen yet: so many that vary as much as they can, with a deviation as large as the
 /// mean. A few that are alike by chance are then no reason to take the next one for a queue.
 const PRIOR: f64 = 2.0;
@@ -84,6 +88,9 @@ const GROWS_BELOW: f64 = 1.05;
 /// And what is above this is a queue that costs time and brings nothing.
 const SHRINKS_ABOVE: f64 = 1.1;
 const DECREASE: f64 = 0.9;
+/// For so many intervals nothing must speak against a limit that was too much before it is tried again: what waits for each other
+/// ends together, and an interval may show nothing of a queue that the next one shows.
+const PATIENCE: usize = 3;
 /// Below this share of a limit that makes no queue there is none.
 const UNQUEUED: f64 = 0.7;
 /// Of a retreat that did not help.
@@ -105,7 +112,8 @@ impl AdaptiveConcurrency {
     }
 
     /// Begins with this many, at least 1 and at most the largest. Default: 1, as Vector does; where a burst may come first, some more
-    /// save the time in which the limit grows by one in each round trip.
+    /// save the time in which the limit grows by one in each round trip. Not more than the receiver takes at once: a queue in the first
+    /// hundred round trips passes for the way.
     #[must_use]
     pub fn starting_at(self, limit: usize) -> Self {
         Self {
@@ -132,6 +140,10 @@ impl AdaptiveConcurrency {
             }
         } else if self.is_unqueued(&interval) {
             self.base.learn(interval.round_trips);
+            // One alone is the whole limit, and waits for nobody.
+            if interval.most_in_flight >= self.limit {
+                self.grow();
+            }
         } else {
             self.compare(interval);
         }
@@ -143,6 +155,7 @@ impl AdaptiveConcurrency {
             self.recent.pop_front();
         }
         self.recent.push_back(interval);
+        self.steady += 1;
         let all = self
             .recent
             .iter()
@@ -156,7 +169,9 @@ impl AdaptiveConcurrency {
         if exceeds(SHRINKS_ABOVE, DEVIATIONS) {
             return self.retreat_from(current);
         }
-        let may_grow = interval.most_in_flight >= self.limit && !exceeds(GROWS_BELOW, DEVIATIONS / 2.0);
+        let is_patient = self.too_much != Some(self.limit + 1) || self.steady >= PATIENCE;
+        let reaches_limit = interval.most_in_flight >= self.limit;
+        let may_grow = reaches_limit && is_patient && !exceeds(GROWS_BELOW, DEVIATIONS / 2.0);
         self.retreat = None;
         if all.mean() < base / SHRINKS_ABOVE - DEVIATIONS * self.base.error_of_mean(&all) {
             // The way has become shorter.
@@ -168,11 +183,13 @@ impl AdaptiveConcurrency {
     }
 
     fn is_unqueued(&self, interval: &Interval) -> bool {
-        (interval.most_in_flight as f64) < self.limit as f64 * UNQUEUED
+        interval.most_in_flight == 1 || (interval.most_in_flight as f64) < self.limit as f64 * UNQUEUED
     }
 
     fn grow(&mut self) {
         self.limit = (self.limit + 1).min(self.max);
+        self.steady = 0;
+        self.too_much = self.too_much.filter(|limit| *limit != self.limit);
         while let Some(oldest) = self.recent.front().filter(|oldest| self.is_unqueued(oldest)) {
             self.base.learn(oldest.round_trips);
             self.recent.pop_front();
@@ -195,7 +212,7 @@ impl AdaptiveConcurrency {
                 // A queue of ours would have become shorter as the limit did.
                 Some((_, reference)) if rtt >= reference * HELPED => {
                     self.limit = retreat.limit;
-                    self.retreat = None;
+                    (self.retreat, self.too_much) = (None, None);
                     self.base = RoundTrips::default();
                     return self.recent.clear();
                 }
@@ -206,6 +223,8 @@ impl AdaptiveConcurrency {
     }
 
     fn shrink(&mut self) {
+        self.too_much = Some(self.limit);
+        self.steady = 0;
         self.limit = ((self.limit as f64 * DECREASE) as usize).max(1);
         self.recent.clear();
     }
@@ -265,6 +284,8 @@ impl Default for AdaptiveConcurrency {
             now: Interval::default(),
             next_step: None,
             retreat: None,
+            too_much: None,
+            steady: 0,
             settled: None,
         }
     }

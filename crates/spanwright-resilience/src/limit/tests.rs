@@ -24,6 +24,8 @@ struct Receiver {
 enum Jitter {
     /// By a twentieth.
     Small,
+    /// Not at all.
+    None,
     /// From a half to one and a half.
     Uniform,
     /// As much as the mean.
@@ -40,6 +42,7 @@ impl Receiver {
         }
         let factor = match self.jitter {
             Jitter::Small => 0.95 + 0.1 * random.unit(),
+            Jitter::None => 1.0,
             Jitter::Uniform => 0.5 + random.unit(),
             Jitter::Exponential => -(1.0 - random.unit()).ln(),
             Jitter::Outliers if random.unit() < 0.05 => 3.0,
@@ -151,11 +154,14 @@ fn adaptive_concurrency_finds_the_receivers_capacity_within_thirty_seconds_and_k
 
 #[test]
 fn adaptive_concurrency_steps_back_when_the_receivers_capacity_halves() {
-    for (places, seed) in [24, 40, 100]
-        .into_iter()
-        .flat_map(|places| (0..SEEDS).map(move |seed| (places, seed)))
-    {
-        let mut simulation = Simulation::new(AdaptiveConcurrency::default(), places, seed);
+    let cases = [24, 40, 100].into_iter().flat_map(|places| {
+        let jitters = [Jitter::None, Jitter::Small].into_iter();
+        jitters.flat_map(move |jitter| (0..SEEDS).map(move |seed| (places, jitter, seed)))
+    });
+    for (places, jitter, seed) in cases {
+        // As many as a pipeline begins with.
+        let mut simulation = Simulation::new(AdaptiveConcurrency::default().starting_at(16), places, seed);
+        simulation.receiver.jitter = jitter;
         simulation.run(15 + places as u64 / 4);
         simulation.receiver.places /= 2;
         simulation.run(15);
@@ -165,7 +171,7 @@ fn adaptive_concurrency_steps_back_when_the_receivers_capacity_halves() {
             limits
                 .iter()
                 .all(|limit| (served * 0.8..=served * 1.2).contains(&(*limit as f64))),
-            "{places} places, seed {seed}: {limits:?}"
+            "{places} places, {jitter:?}, seed {seed}: {limits:?}"
         );
     }
 }

@@ -60,6 +60,13 @@ impl<'a> OtelTraceState<'a> {
             value,
             ..Self::default()
         };
+        // What nearly all have: a threshold and nothing else.
+        if let Some(content) = value.strip_prefix("th:") {
+            state.threshold = Threshold::parse(content);
+            if state.threshold.is_some() {
+                return Ok((state, form_of_threshold(state.threshold, content)));
+            }
+        }
         let mut form = Form::Sound;
         let mut start = 0;
         // After the last member, `start` is where a separator would be followed by another one.

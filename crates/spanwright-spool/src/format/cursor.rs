@@ -24,9 +24,9 @@ pub(crate) struct Range {
 pub(crate) struct Cursor {
     /// The number of the next segment: none is ever used again.
     pub(crate) next: u64,
-    /// Every segment below this is settled.
+    /// Every segment below this is settled, but for those that `ranges` has: they could not be read.
     pub(crate) first: u64,
-    /// What is settled of the others.
+    /// What is settled of the others. An empty one says of a segment below `first` that nothing is.
     pub(crate) ranges: Vec<Range>,
 }
 

@@ -85,6 +85,12 @@ impl Header {
         is_plausible.then_some(header)
     }
 
+    /// How many items are gone with the record, where no checksum vouches for the header: an item takes a byte at least.
+    pub(crate) fn believable_items(&self) -> u64 {
+        let most = if self.kind.is_zstd { u32::MAX } else { self.len };
+        self.items.min(most).into()
+    }
+
     /// The record's whole length.
     pub(crate) fn record_len(&self) -> u64 {
         HEADER_LEN + u64::from(self.len)

@@ -113,7 +113,7 @@ impl<'a> Scanner<'a> {
                         at,
                         end,
                         records: 1,
-                        items: header.items.into(),
+                        items: header.believable_items(),
                         is_torn: false,
                     })
                 } else {
@@ -204,7 +204,7 @@ impl<'a> Scanner<'a> {
 
     /// Searches behind `at` for the next record, whatever the damaged header says.
     fn search(&mut self, at: u64, header: Option<Header>) -> io::Result<Damage> {
-        let items = header.map_or(0, |header| header.items.into());
+        let items = header.map_or(0, |header| header.believable_items());
         let mut here = at + 1;
         while self.len.saturating_sub(here) >= HEADER_LEN {
             // The window moves a byte at a time; it is filled a chunk at a time.

@@ -84,7 +84,13 @@ impl Log {
             .volumes
             .iter_mut()
             .map(|(id, volume)| part(*id, volume, own == Some(*id)));
-        let parts = parts.collect();
+        let mut parts: Vec<Part> = parts.collect();
+        if is_adoption_due {
+            for part in &mut parts {
+                let unreadable = self.volumes[&part.volume].unreadable();
+                part.unreadable = unreadable.map(|(seq, settled)| (seq, settled.clone())).collect();
+            }
+        }
         let probe = is_probe_due.then(|| {
             let own = self.own.and_then(|own| self.volumes.get_mut(&own));
             Probe {
@@ -164,6 +170,15 @@ impl Log {
             if let Some(error) = part.removal {
                 volume.is_cursor_dirty = true;
                 failure = Some(error);
+            }
+            let read: Vec<_> = part
+                .read
+                .into_iter()
+                .map(|(seq, recovered)| volume.read_again(&*fs, seq, recovered))
+                .collect();
+            for survey in read {
+                self.book(&survey);
+                self.touch(now.instant);
             }
             for seq in part.removed {
                 self.removed(part.volume, seq);
@@ -273,7 +288,7 @@ fn part(id: VolumeId, volume: &mut Volume, is_own: bool) -> Part {
         })
         .collect();
     let is_cursor_due = volume.is_cursor_dirty || !doomed.is_empty();
-    let is_retired = !is_own && volume.segments.values().all(|segment| segment.is_doomed);
+    let is_retired = !is_own && volume.is_done();
     let snapshot = (is_cursor_due && !volume.is_detached).then(|| volume.snapshot());
     Part {
         volume: id,
@@ -285,6 +300,7 @@ fn part(id: VolumeId, volume: &mut Volume, is_own: bool) -> Part {
         cursor_file: Arc::clone(&volume.cursor_file),
         snapshot,
         doomed,
+        unreadable: Vec::new(),
         is_retired,
     }
 }

@@ -150,7 +150,6 @@ struct Counts {
     refused: u64,
     damage: DamageTotal,
     foreign: u64,
-    unreadable: u64,
 }
 
 /// How long a segment whose every record is settled stays open for more.
@@ -201,7 +200,11 @@ impl Log {
             oldest_age: age.unwrap_or_default(),
             damage: self.counts.damage,
             foreign_files: self.counts.foreign,
-            unreadable_segments: self.counts.unreadable,
+            unreadable_segments: self
+                .volumes
+                .values()
+                .map(|volume| volume.unreadable().count() as u64)
+                .sum(),
             is_healthy: self.trouble.is_none(),
         }
     }
@@ -229,15 +232,18 @@ impl Log {
     fn add(&mut self, volume: Volume, survey: &Survey) -> VolumeId {
         let id = self.next_volume;
         self.next_volume += 1;
-        self.used += volume.segments.values().map(|segment| segment.size).sum::<u64>();
+        self.volumes.insert(id, volume);
+        self.book(survey);
+        id
+    }
+
+    fn book(&mut self, survey: &Survey) {
+        self.used += survey.bytes;
         self.counts.recovered += survey.pending.items + survey.damage.items;
         self.counts.pending += survey.pending.items;
         self.counts.pending_records += survey.pending.records;
         self.counts.foreign += survey.foreign;
-        self.counts.unreadable += survey.unreadable;
         self.damaged(survey.damage);
-        self.volumes.insert(id, volume);
-        id
     }
 
     fn damaged(&mut self, damage: DamageTotal) {

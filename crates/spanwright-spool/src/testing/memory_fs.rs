@@ -72,12 +72,13 @@ impl MemoryFs {
         self.state.lock().faults.push((operation, fault, times));
     }
 
-    /// Nothing fails any more, nothing is full or read-only.
+    /// Nothing fails any more, nothing is full, read-only or denied.
     pub fn heal(&self) {
         let mut state = self.state.lock();
         state.faults.clear();
         state.capacity = None;
         state.is_read_only = false;
+        state.denied.clear();
     }
 
     /// From now on there is room for so many bytes in all.
@@ -88,6 +89,11 @@ impl MemoryFs {
     /// From now on nothing can be changed.
     pub fn set_read_only(&self) {
         self.state.lock().is_read_only = true;
+    }
+
+    /// From now on this file cannot be opened for reading.
+    pub fn deny(&self, path: &Path) {
+        self.state.lock().denied.insert(path.to_owned());
     }
 
     /// Takes a directory away under whoever uses it.
@@ -216,6 +222,7 @@ impl Fs for MemoryFs {
         let mut state = self.state.lock();
         state.fault(Operation::Read)?;
         match state.find(path) {
+            Some(_) if state.denied.contains(path) => Err(io::ErrorKind::PermissionDenied.into()),
             Some(Node::File(inode)) => Ok(self.handle(&state, inode, false)),
             Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
             None => Err(io::ErrorKind::NotFound.into()),

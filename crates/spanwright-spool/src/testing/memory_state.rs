@@ -51,6 +51,8 @@ pub(super) struct State {
     pub(super) capacity: Option<u64>,
     pub(super) faults: Vec<(Operation, Fault, u32)>,
     pub(super) is_read_only: bool,
+    /// Files that cannot be opened for reading.
+    pub(super) denied: HashSet<PathBuf>,
     /// Counts crashes: what was open before is of no use after.
     pub(super) epoch: u64,
     next_inode: u64,

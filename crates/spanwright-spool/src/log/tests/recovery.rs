@@ -304,3 +304,75 @@ fn foreign_files_are_left_alone() {
         assert!(bench.fs.content(path).is_some(), "{path:?}");
     }
 }
+
+/// A segment that the disk does not let us read, the first of two.
+fn bench_with_an_unreadable_segment() -> Bench {
+    let mut bench = Bench::new(config());
+    bench.fill(0..60);
+    assert!(bench.segments().len() > 1);
+    let (_, record) = bench.claim().expect("the oldest");
+    bench.ack(&record);
+    bench.flush();
+    bench.stop();
+    bench.fs.deny(&bench.segments()[0]);
+    bench.open();
+    bench
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_when_it_is_found_is_read_later() {
+    let mut bench = bench_with_an_unreadable_segment();
+    bench.fs.heal();
+    let stats = bench.log.stats(bench.now());
+    assert_eq!(stats.unreadable_segments, 1, "{stats:?}");
+    assert!(stats.pending < 590, "{stats:?}");
+    bench.advance(bench.config.adopt_interval);
+    bench.poll();
+    let stats = bench.log.stats(bench.now());
+    assert_eq!((stats.unreadable_segments, stats.pending), (0, 590), "{stats:?}");
+    assert_eq!(bench.claim_all(), (1..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_segment_that_could_not_be_read_is_not_taken_for_settled_by_the_next_process() {
+    let mut bench = bench_with_an_unreadable_segment();
+    bench.fill(60..70);
+    // A cursor is written meanwhile.
+    let (oldest, record) = bench.claim().expect("of another segment");
+    bench.ack(&record);
+    bench.flush();
+    bench.crash(7);
+    bench.fs.heal();
+    bench.restart();
+    assert_eq!(bench.log.stats(bench.now()).unreadable_segments, 0);
+    let rest = (1..70).filter(|id| *id != oldest);
+    assert_eq!(bench.claim_all(), rest.collect::<Vec<_>>());
+}
+
+/// A bit that flipped in memory alone is as it was after the end of the machine.
+#[test]
+fn a_segment_whose_head_is_nobodys_for_a_while_keeps_what_is_settled_of_it() {
+    let mut bench = Bench::new(config());
+    bench.fill(0..1);
+    bench.fill_as(1..2, Priority::High);
+    let (_, waits) = bench.claim().expect("the oldest");
+    let (id, done) = bench.claim().expect("of the other lane");
+    bench.ack(&done);
+    assert!(bench.log.release(bench.now(), waits.id));
+    bench.flush();
+    bench.stop();
+    let segment = bench.segments().remove(1);
+    bench.fs.flip_bit(&segment, 3);
+    bench.open();
+    assert_eq!((id, bench.log.stats(bench.now()).foreign_files), (1, 1));
+    bench.fill(2..3);
+    let (_, waits) = bench.claim().expect("the oldest");
+    let (_, done) = bench.claim().expect("of another segment");
+    bench.ack(&done);
+    assert!(bench.log.release(bench.now(), waits.id));
+    bench.flush();
+    bench.stop();
+    bench.fs.flip_bit(&segment, 3);
+    bench.open();
+    assert_eq!(bench.claim_all(), [0]);
+}
