@@ -1,25 +1,34 @@
 //! A directory of segments that one process has locked: its own, or one that a dead process left.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod acks;
+mod cursor_file;
+mod known;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use spanwright_core::Priority;
 
+use self::acks::AckLog;
 use crate::format::{
-    ACK_LEN, ACKS, ACKS_NEW, CURSOR, CURSOR_NEW, Cursor, CursorError, Damage, LOCK, Range, SEGMENT_HEADER_LEN,
-    ack_bytes, bad_name, parse_segment, read_acks, read_exact_at, segment_name, volume_name,
+    ACKS, ACKS_NEW, CURSOR, CURSOR_NEW, Cursor, Damage, LOCK, Range, SEGMENT_HEADER_LEN, bad_name, parse_segment,
+    read_exact_at, segment_name, volume_name,
 };
 use crate::fs::{Fs, FsFile};
 use crate::ranges::Ranges;
 use crate::segment::{Pending, Recovered, Segment, append_all};
 
+pub(crate) use self::{
+    cursor_file::{CursorFile, Snapshot},
+    known::Known,
+};
+
 /// How many damaged bytes a directory keeps for a person to look at. What goes beyond is counted only.
 const MAX_BAD_BYTES: u64 = 16 << 20;
-/// The size at which the file of acknowledgements is begun anew: two thousand of them.
-const MAX_ACKS_LEN: u64 = 64 << 10;
+/// How often a number is tried that another process is faster at.
+const MAX_ATTEMPTS: usize = 1000;
 
 /// A locked directory.
 #[derive(Debug)]
@@ -52,40 +61,6 @@ struct Held {
     settled: Ranges,
     /// The disk did not let us read it; else what is in it is no segment's.
     is_unreadable: bool,
-}
-
-/// Acknowledgements since the cursor was written. They are appended one by one, without a sync, so that they survive the end of
-/// the process; the cursor makes them survive the end of the machine.
-#[derive(Debug, Default)]
-struct AckLog {
-    file: Option<Arc<dyn FsFile>>,
-    len: u64,
-    /// Those that no durable cursor has, with the snapshot that was to be the next one then.
-    since: Vec<(u64, Range)>,
-    next_snapshot: u64,
-}
-
-/// The cursor file of a directory: written by the thread that syncs, and by one that makes room. The newest snapshot stays.
-#[derive(Debug, Default)]
-pub(crate) struct CursorFile {
-    written: Mutex<Option<u64>>,
-}
-
-/// What a cursor shall say.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) number: u64,
-    bytes: Vec<u8>,
-}
-
-/// What a directory knows to be settled.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) cursor: Cursor,
-    /// Segments below the cursor's first of which only its ranges are settled.
-    held: BTreeSet<u64>,
-    acks_len: u64,
-    pub(crate) is_damaged: bool,
 }
 
 /// What was found when a directory was opened.
@@ -193,7 +168,7 @@ impl Volume {
     pub(crate) fn recover(&mut self, fs: &dyn Fs) -> Result<Survey, OpenError> {
         let mut survey = Survey::default();
         let known = Known::read(fs, &self.dir)?;
-        self.acks.len = known.acks_len;
+        self.acks.found(known.acks_len);
         self.is_cursor_dirty |= known.acks_len > 0;
         survey.is_cursor_lost = known.is_damaged;
         self.next_seq = known.cursor.next.max(1);
@@ -333,8 +308,7 @@ impl Volume {
         if self.is_detached {
             return;
         }
-        self.acks.since.push((self.acks.next_snapshot, range));
-        self.acks.append(fs, &self.dir, [range]);
+        self.acks.add(fs, &self.dir, range);
     }
 
     /// What the cursor shall say now.
@@ -362,148 +336,13 @@ impl Volume {
             first,
             ranges: ranges.collect(),
         };
-        let number = self.acks.next_snapshot;
-        self.acks.next_snapshot += 1;
         self.is_cursor_dirty = false;
-        Snapshot {
-            number,
-            bytes: cursor.to_bytes(),
-        }
+        Snapshot::new(self.acks.begin_snapshot(), &cursor)
     }
 
     /// The snapshot is durable: the acknowledgements that are in it need not be kept elsewhere.
     pub(crate) fn snapshot_done(&mut self, fs: &dyn Fs, number: u64) {
-        self.acks.since.retain(|(snapshot, _)| *snapshot > number);
-        if self.acks.len == 0 {
-            return;
-        }
-        // Best effort: an acknowledgement that the cursor has too does no harm.
-        let _ = if self.acks.since.is_empty() {
-            self.acks.clear(fs, &self.dir)
-        } else if self.acks.len >= MAX_ACKS_LEN {
-            self.acks.begin_anew(fs, &self.dir)
-        } else {
-            Ok(())
-        };
-    }
-}
-
-impl CursorFile {
-    /// Writes the snapshot so that after a crash there is the old cursor or the new one. An older one than was written does nothing.
-    pub(crate) fn write(&self, fs: &dyn Fs, dir: &Path, snapshot: &Snapshot) -> io::Result<()> {
-        let mut written = self.written.lock();
-        if written.is_some_and(|written| written >= snapshot.number) {
-            return Ok(());
-        }
-        write_cursor(fs, dir, &snapshot.bytes)?;
-        *written = Some(snapshot.number);
-        Ok(())
-    }
-}
-
-impl Known {
-    pub(crate) fn read(fs: &dyn Fs, dir: &Path) -> Result<Self, OpenError> {
-        let mut known = Self::default();
-        match read_all(fs, &dir.join(CURSOR))?.map(|bytes| Cursor::parse(&bytes)) {
-            None => {}
-            Some(Ok(cursor)) => {
-                let below = cursor.ranges.iter().map(|range| range.seq);
-                known.held = below.filter(|seq| *seq < cursor.first).collect();
-                known.cursor = cursor;
-            }
-            Some(Err(CursorError::Newer { version })) => return Err(OpenError::Newer(version)),
-            Some(Err(CursorError::Damaged)) => known.is_damaged = true,
-        }
-        if let Some(acks) = read_all(fs, &dir.join(ACKS))? {
-            known.acks_len = acks.len() as u64;
-            known.cursor.ranges.extend(read_acks(&acks));
-        }
-        Ok(known)
-    }
-
-    /// Whether the segment is settled, and may be gone.
-    fn is_past(&self, seq: u64) -> bool {
-        seq < self.cursor.first && !self.held.contains(&seq)
-    }
-
-    /// What is settled of one segment.
-    pub(crate) fn settled(&self, seq: u64) -> Ranges {
-        let mut ranges = Ranges::default();
-        if self.is_past(seq) {
-            ranges.insert(0, u64::MAX);
-        }
-        for range in self.cursor.ranges.iter().filter(|range| range.seq == seq) {
-            ranges.insert(range.start, range.end);
-        }
-        ranges
-    }
-}
-
-impl AckLog {
-    fn clear(&mut self, fs: &dyn Fs, dir: &Path) -> io::Result<()> {
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            // Nobody has it open: it is from an earlier process.
-            None => fs.open_append(&dir.join(ACKS))?,
-        };
-        file.set_size(0)?;
-        self.len = 0;
-        Ok(())
-    }
-
-    /// A file with those alone that no durable cursor has, in the place of the one before: this process may end at any moment, and
-    /// then there is the one or the other.
-    fn begin_anew(&mut self, fs: &dyn Fs, dir: &Path) -> io::Result<()> {
-        let bytes: Vec<u8> = self.since.iter().flat_map(|(_, range)| ack_bytes(*range)).collect();
-        let new = dir.join(ACKS_NEW);
-        let file = create_anew(fs, &new)?;
-        append_all(&*file, &mut [io::IoSlice::new(&bytes)])?;
-        fs.rename(&new, &dir.join(ACKS))?;
-        self.file = Some(file);
-        self.len = bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Without success an acknowledgement is only less well kept: the next cursor has it.
-    fn append(&mut self, fs: &dyn Fs, dir: &Path, ranges: impl IntoIterator<Item = Range>) {
-        if self.file.is_none() {
-            self.file = fs.open_append(&dir.join(ACKS)).ok();
-        }
-        let Some(file) = &self.file else { return };
-        // Entries are read at multiples of their length: whatever an interrupted write left is cut.
-        let whole = self.len / ACK_LEN as u64 * ACK_LEN as u64;
-        if whole != self.len && file.set_size(whole).is_err() {
-            return;
-        }
-        self.len = whole;
-        for range in ranges {
-            let bytes = ack_bytes(range);
-            if append_all(&**file, &mut [io::IoSlice::new(&bytes)]).is_err() {
-                self.len = file.size().unwrap_or(self.len + 1);
-                return;
-            }
-            self.len += ACK_LEN as u64;
-        }
-    }
-}
-
-fn write_cursor(fs: &dyn Fs, dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = dir.join(CURSOR_NEW);
-    let file = create_anew(fs, &new)?;
-    append_all(&*file, &mut [io::IoSlice::new(bytes)])?;
-    file.sync()?;
-    fs.rename(&new, &dir.join(CURSOR))?;
-    fs.sync_dir(dir)
-}
-
-/// An empty file, also where an attempt that was cut short left one.
-fn create_anew(fs: &dyn Fs, path: &Path) -> io::Result<Arc<dyn FsFile>> {
-    match fs.create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs.remove_file(path)?;
-            fs.create(path)
-        }
-        other => other,
+        self.acks.snapshot_done(fs, &self.dir, number);
     }
 }
 
@@ -539,17 +378,13 @@ fn cut(fs: &dyn Fs, segment: &mut Segment, at: u64) {
     segment.len = at.max(SEGMENT_HEADER_LEN);
 }
 
-fn read_all(fs: &dyn Fs, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match fs.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = vec![0; file.size()?.min(MAX_SMALL_FILE) as usize];
-    read_exact_at(&*file, &mut bytes, 0)?;
-    Ok(Some(bytes))
+/// An empty file, also where an attempt that was cut short left one.
+fn create_anew(fs: &dyn Fs, path: &Path) -> io::Result<Arc<dyn FsFile>> {
+    match fs.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs.remove_file(path)?;
+            fs.create(path)
+        }
+        other => other,
+    }
 }
-
-const MAX_ATTEMPTS: usize = 1000;
-/// More than a cursor or a file of acknowledgements ever has.
-const MAX_SMALL_FILE: u64 = 64 << 20;
