@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The checksum of a record covers everything of it but the checksum. Times are nanoseconds since 1970. A `kind` is 1 (a
-//! request), with 16 added for high priority and 32 for a payload under zstd.
+//! request), with 16 added for high priority and 32 for a payload under zstd. Every segment below the cursor's `first` is settled, but
+//! for those of which there are ranges.
 //!
 //! Files of version 1 stay readable: `tests/golden/v1` holds some.
 
