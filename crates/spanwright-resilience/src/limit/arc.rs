@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use spanwright_core::BuildError;
 
+use super::round_trips::RoundTrips;
 use super::{Limit, LimitOutcome, LimitSample, MAX_LIMIT};
 
 /// One more per round trip while round trips are as short as they can be and the limit is in use; a tenth fewer when they grow
@@ -53,14 +54,6 @@ struct Interval {
     was_overloaded: bool,
 }
 
-/// How long they took, in seconds.
-#[derive(Clone, Copy, Debug, Default)]
-struct RoundTrips {
-    count: f64,
-    sum: f64,
-    squares: f64,
-}
-
 /// A limit that shrinks.
 #[derive(Clone, Copy, Debug)]
 struct Retreat {
@@ -74,11 +67,6 @@ struct Retreat {
 const FIRST: f64 = 100.0;
 /// And the limit does not grow beyond this.
 const FIRST_LIMIT: usize = 4;
-/// What is expected of round trips that were not seen yet: so many that vary as much as they can, with a deviation as large as the
-/// mean. A few that are alike by chance are then no reason to take the next one for a queue.
-const PRIOR: f64 = 2.0;
-/// Older ones count for ever less of so many.
-const REMEMBERED: f64 = 256.0;
 /// Intervals that are compared as one.
 const RECENT: usize = 16;
 /// So many standard deviations of the mean above the base are no accident.
@@ -125,7 +113,7 @@ impl AdaptiveConcurrency {
     /// A round trip without a queue on average, once there was one.
     #[must_use]
     pub fn base_rtt(&self) -> Option<Duration> {
-        self.base.duration()
+        self.base.mean_duration()
     }
 
     /// Returns how long round trips take now, if there were any.
@@ -133,7 +121,7 @@ impl AdaptiveConcurrency {
         let interval = std::mem::take(&mut self.now);
         if interval.was_overloaded {
             self.shrink();
-        } else if self.base.count < FIRST {
+        } else if self.base.count() < FIRST {
             self.base.learn(interval.round_trips);
             if interval.most_in_flight >= self.limit && self.limit < FIRST_LIMIT {
                 self.grow();
@@ -147,7 +135,7 @@ impl AdaptiveConcurrency {
         } else {
             self.compare(interval);
         }
-        interval.round_trips.duration()
+        interval.round_trips.mean_duration()
     }
 
     fn compare(&mut self, interval: Interval) {
@@ -163,8 +151,8 @@ impl AdaptiveConcurrency {
         let current = interval.round_trips;
         let base = self.base.mean();
         let exceeds = |factor: f64, deviations: f64| {
-            let limit = |of: &RoundTrips| base * factor + deviations * self.base.error_of_mean(of);
-            [current, all].iter().any(|of| of.mean() > limit(of))
+            let bound = |of: &RoundTrips| base * factor + deviations * self.base.error_of_mean(of);
+            [current, all].iter().any(|of| of.mean() > bound(of))
         };
         if exceeds(SHRINKS_ABOVE, DEVIATIONS) {
             return self.retreat_from(current);
@@ -203,7 +191,7 @@ impl AdaptiveConcurrency {
             return self.shrink();
         };
         // A few alone say nothing about all.
-        if current.count * 2.0 >= limit as f64 {
+        if current.count() * 2.0 >= limit as f64 {
             let rtt = current.mean();
             match retreat.reference {
                 // It takes a while until all that a queue does is seen.
@@ -227,50 +215,6 @@ impl AdaptiveConcurrency {
         self.steady = 0;
         self.limit = ((self.limit as f64 * DECREASE) as usize).max(1);
         self.recent.clear();
-    }
-}
-
-impl RoundTrips {
-    fn add(&mut self, seconds: f64) {
-        self.count += 1.0;
-        self.sum += seconds;
-        self.squares += seconds * seconds;
-    }
-
-    fn and(self, others: Self) -> Self {
-        Self {
-            count: self.count + others.count,
-            sum: self.sum + others.sum,
-            squares: self.squares + others.squares,
-        }
-    }
-
-    /// Takes these in, and of all together no more than are remembered.
-    fn learn(&mut self, newer: Self) {
-        let all = self.and(newer);
-        let share = (REMEMBERED / all.count).min(1.0);
-        *self = Self {
-            count: all.count * share,
-            sum: all.sum * share,
-            squares: all.squares * share,
-        };
-    }
-
-    fn mean(&self) -> f64 {
-        self.sum / self.count
-    }
-
-    /// The mean, if there are any.
-    fn duration(&self) -> Option<Duration> {
-        (self.count > 0.0).then(|| Duration::from_secs_f64(self.mean()))
-    }
-
-    /// By how much the mean of others may differ from that of these, as a standard deviation, if they are of the same kind.
-    fn error_of_mean(&self, others: &Self) -> f64 {
-        let square = self.mean() * self.mean();
-        let seen = (self.squares / self.count - square).max(0.0);
-        let variance = (self.count * seen + PRIOR * square) / (self.count + PRIOR);
-        (variance * (1.0 / self.count + 1.0 / others.count)).sqrt()
     }
 }
 
@@ -302,7 +246,7 @@ impl Limit for AdaptiveConcurrency {
             LimitOutcome::Ignore => return,
             _ if self.settled.is_some_and(|settled| sample.now < settled) => return,
             LimitOutcome::Overload => self.now.was_overloaded = true,
-            LimitOutcome::Success => self.now.round_trips.add(sample.rtt.as_secs_f64()),
+            LimitOutcome::Success => self.now.round_trips.add(sample.rtt),
         }
         // Once per round trip: what a step does is seen one round trip later.
         if sample.now >= *self.next_step.get_or_insert(sample.now) {

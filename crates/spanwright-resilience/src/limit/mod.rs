@@ -9,6 +9,7 @@ mod concurrency;
 mod fixed;
 mod gradient;
 mod layer;
+mod round_trips;
 mod service;
 
 #[cfg(test)]
