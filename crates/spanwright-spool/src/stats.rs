@@ -47,7 +47,7 @@ pub struct SpoolStats {
     /// Files with the name of a segment that are not ours. They are left alone.
     pub foreign_files: u64,
     /// Segments that the disk does not let us read. What is in them is not counted as pending; they are tried again every
-    /// [`adopt_interval`](crate::SpoolConfig::adopt_interval), and at the next start.
+    /// [`adopt_interval`](crate::SpoolConfig::with_adopt_interval), and at the next start.
     pub unreadable_segments: u64,
     /// Whether the disk takes requests.
     pub is_healthy: bool,
