@@ -144,6 +144,13 @@ pub enum Event<'a> {
         /// How long it did not.
         outage: Duration,
     },
+    /// Files of requests on disk cannot be read. They are left as they are, and tried again.
+    SpoolUnreadable {
+        /// How many files.
+        segments: u64,
+        /// What the disk said of the first.
+        error: &'a io::Error,
+    },
     /// A variable of the environment could not be used.
     VariableIgnored(&'a IgnoredVariable),
 }

@@ -28,6 +28,13 @@ pub enum Notice {
         /// How long it did not.
         outage: Duration,
     },
+    /// Segments were found that cannot be read.
+    Unreadable {
+        /// How many.
+        segments: u64,
+        /// What the disk said of the first.
+        error: Arc<io::Error>,
+    },
 }
 
 impl Notice {
@@ -45,6 +52,10 @@ impl Notice {
                 items: *items,
             },
             Self::Recovered { outage } => Event::SpoolRecovered { outage: *outage },
+            Self::Unreadable { segments, error } => Event::SpoolUnreadable {
+                segments: *segments,
+                error,
+            },
         });
     }
 }

@@ -244,6 +244,12 @@ impl Log {
         self.counts.pending_records += survey.pending.records;
         self.counts.foreign += survey.foreign;
         self.damaged(survey.damage);
+        if let Some(first) = survey.unreadable.first() {
+            self.notices.push(Notice::Unreadable {
+                segments: survey.unreadable.len() as u64,
+                error: Arc::clone(first),
+            });
+        }
     }
 
     fn damaged(&mut self, damage: DamageTotal) {

@@ -70,6 +70,8 @@ pub(crate) struct Survey {
     pub(crate) damage: DamageTotal,
     /// Files with a segment's name that are somebody else's.
     pub(crate) foreign: u64,
+    /// What the disk said of segments that it did not let us read.
+    pub(crate) unreadable: Vec<Arc<io::Error>>,
     /// What the segments take on the disk.
     pub(crate) bytes: u64,
     /// The cursor could not be read: what was delivered may be delivered again.
@@ -194,7 +196,10 @@ impl Volume {
                 // Settled, and its removal did not happen or was not made durable.
                 Ok(Recovered::Segment(..)) if known.is_past(seq) => remove(fs, &self.dir, seq),
                 Ok(recovered) => self.take_in(fs, seq, recovered, settled, Some(seq) == last, &mut survey)?,
-                Err(_) => self.hold(seq, settled, true),
+                Err(error) => {
+                    self.hold(seq, settled, true);
+                    survey.unreadable.push(Arc::new(error));
+                }
             }
         }
         Ok(survey)

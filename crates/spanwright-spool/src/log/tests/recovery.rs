@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::support::{Bench, ROOT, batch, config, id_of};
 use crate::testing::{Fault, MemoryFs, Operation};
-use crate::{Log, Now, SpoolConfig};
+use crate::{Log, Notice, Now, SpoolConfig};
 use spanwright_core::{LossReason, Priority};
 use std::io;
 use std::ops::Range;
@@ -316,6 +316,11 @@ fn bench_with_an_unreadable_segment() -> Bench {
     bench.stop();
     bench.fs.deny(&bench.segments()[0]);
     bench.open();
+    let told = bench.log.take_notices();
+    assert!(
+        matches!(&told[..], [Notice::Unreadable { segments: 1, error }] if error.kind() == io::ErrorKind::PermissionDenied),
+        "{told:?}"
+    );
     bench
 }
 
