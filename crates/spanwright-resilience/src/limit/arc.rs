@@ -24,8 +24,8 @@ use super::{Limit, LimitOutcome, LimitSample, MAX_LIMIT};
 /// # How well it holds
 ///
 /// In the suite `limit/tests.rs`, by simulation: a receiver whose capacity halves is met within 1.2 times what is left of it, and
-/// one whose every answer takes its own time, be it exponentially distributed, is used to nine tenths and more, by a limit below
-/// twice its capacity.
+/// one with 32 places whose every answer takes its own time, be it exponentially distributed, is used to nine tenths and more, by
+/// a limit below twice its capacity.
 #[derive(Clone, Debug)]
 pub struct AdaptiveConcurrency {
     limit: usize,
@@ -76,9 +76,11 @@ const GROWS_BELOW: f64 = 1.05;
 /// And what is above this is a queue that costs time and brings nothing.
 const SHRINKS_ABOVE: f64 = 1.1;
 const DECREASE: f64 = 0.9;
-/// For so many intervals nothing must speak against a limit that was too much before it is tried again: what waits for each other
-/// ends together, and an interval may show nothing of a queue that the next one shows.
+/// For so many intervals nothing must speak against a limit before one is tried that was too much: what waits for each other ends
+/// together, and an interval may show nothing of a queue that the next one shows.
 const PATIENCE: usize = 3;
+/// So many times what was too much it is so no longer.
+const BY_FAR: f64 = 1.2;
 /// Below this share of a limit that makes no queue there is none.
 const UNQUEUED: f64 = 0.7;
 /// Of a retreat that did not help.
@@ -144,20 +146,21 @@ impl AdaptiveConcurrency {
         }
         self.recent.push_back(interval);
         self.steady += 1;
-        let all = self
-            .recent
-            .iter()
-            .fold(RoundTrips::default(), |all, interval| all.and(interval.round_trips));
-        let current = interval.round_trips;
+        let sum = |intervals: usize| {
+            let last = self.recent.iter().rev().take(intervals);
+            last.fold(RoundTrips::default(), |sum, interval| sum.and(interval.round_trips))
+        };
+        let (current, here, all) = (interval.round_trips, sum(self.steady), sum(RECENT));
         let base = self.base.mean();
         let exceeds = |factor: f64, deviations: f64| {
             let bound = |of: &RoundTrips| base * factor + deviations * self.base.error_of_mean(of);
-            [current, all].iter().any(|of| of.mean() > bound(of))
+            [current, here, all].iter().any(|of| of.mean() > bound(of))
         };
         if exceeds(SHRINKS_ABOVE, DEVIATIONS) {
             return self.retreat_from(current);
         }
-        let is_patient = self.too_much != Some(self.limit + 1) || self.steady >= PATIENCE;
+        let was_too_much = self.too_much.is_some_and(|limit| self.limit + 1 >= limit);
+        let is_patient = !was_too_much || self.steady >= PATIENCE;
         let reaches_limit = interval.most_in_flight >= self.limit;
         let may_grow = reaches_limit && is_patient && !exceeds(GROWS_BELOW, DEVIATIONS / 2.0);
         self.retreat = None;
@@ -177,7 +180,9 @@ impl AdaptiveConcurrency {
     fn grow(&mut self) {
         self.limit = (self.limit + 1).min(self.max);
         self.steady = 0;
-        self.too_much = self.too_much.filter(|limit| *limit != self.limit);
+        self.too_much = self
+            .too_much
+            .filter(|limit| self.limit as f64 <= *limit as f64 * BY_FAR);
         while let Some(oldest) = self.recent.front().filter(|oldest| self.is_unqueued(oldest)) {
             self.base.learn(oldest.round_trips);
             self.recent.pop_front();

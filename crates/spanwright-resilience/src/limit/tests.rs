@@ -177,6 +177,23 @@ fn adaptive_concurrency_steps_back_when_the_receivers_capacity_halves() {
 }
 
 #[test]
+fn adaptive_concurrency_finds_the_capacity_again_that_comes_back() {
+    for seed in 0..SEEDS {
+        let mut simulation = Simulation::new(AdaptiveConcurrency::default(), 40, seed);
+        simulation.run(20);
+        simulation.receiver.places = 20;
+        simulation.run(20);
+        simulation.receiver.places = 40;
+        simulation.run(10);
+        let limits = simulation.run(10);
+        assert!(
+            limits.iter().all(|limit| (40..=48).contains(limit)),
+            "seed {seed}: {limits:?}"
+        );
+    }
+}
+
+#[test]
 fn adaptive_concurrency_does_not_take_chance_for_a_queue() {
     for jitter in [Jitter::Uniform, Jitter::Exponential, Jitter::Outliers] {
         let (places, mut share) = (32, 0.0);
