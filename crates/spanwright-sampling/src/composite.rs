@@ -155,7 +155,11 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         }
         span.explain(|| verdict(&intent, randomness, is_kept));
         if is_kept {
-            return self.keep(*span, &intent, explicit, randomness);
+            let threshold = intent.threshold().filter(|_| intent.is_reliable());
+            if span.trace_state().is_some() || !intent.is_bare() || self.settings.records_adjusted_count {
+                return self.keep(*span, &intent, threshold, explicit, randomness);
+            }
+            return begin(threshold, explicit);
         }
         let is_bare = span.trace_state().is_none() && intent.trace_state().is_none() && explicit.is_none();
         if is_bare {
@@ -172,10 +176,10 @@ impl<S: ComposableSampler> CompositeSampler<S> {
         &self,
         span: StartingSpan<'_>,
         intent: &Intent<'_>,
+        threshold: Option<Threshold>,
         explicit: Option<Randomness>,
         randomness: Randomness,
     ) -> Decision {
-        let threshold = intent.threshold().filter(|_| intent.is_reliable());
         let mut attributes = intent.merged_attributes(randomness);
         if let Some(threshold) = threshold.filter(|_| self.settings.records_adjusted_count) {
             let count = threshold.adjusted_count();
@@ -290,6 +294,16 @@ impl<S: ComposableSampler> Sampler for CompositeSampler<S> {
 
     fn description(&self) -> String {
         format!("CompositeSampler{{{}}}", self.shared.sampler.description())
+    }
+}
+
+/// Keeps a span with which a trace state begins, and nothing else. Out of line, for the sake of those that are dropped.
+#[inline(never)]
+fn begin(threshold: Option<Threshold>, explicit: Option<Randomness>) -> Decision {
+    Decision {
+        outcome: Outcome::RecordAndSample,
+        attributes: Vec::new(),
+        trace_state: trace_state::begin(threshold, explicit),
     }
 }
 

@@ -172,8 +172,13 @@ impl<'a> Intent<'a> {
         one.into_iter().chain(many.map(|note| note.attributes)).flatten()
     }
 
-    /// The same, each key once.
+    /// Whether it wants nothing but to keep or to drop.
     #[inline]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.trace_state.is_none() && matches!(self.notes, Notes::None)
+    }
+
+    /// The same, each key once.
     pub(crate) fn merged_attributes(&self, randomness: Randomness) -> Vec<KeyValue> {
         match &self.notes {
             Notes::None => Vec::new(),

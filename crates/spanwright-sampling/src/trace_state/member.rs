@@ -4,6 +4,7 @@ use opentelemetry::trace::TraceState;
 
 use super::text::{LONG, SHORT, Text};
 use super::{Form, KEY, MAX_LEN, MAX_MEMBERS, OtelTraceState};
+use crate::probability::{Randomness, Threshold};
 
 /// A trace state with another `ot` member.
 #[derive(Debug, PartialEq)]
@@ -48,6 +49,19 @@ pub(crate) fn write(trace_state: Option<&TraceState>, ot: OtelTraceState<'_>) ->
     } else {
         write_value(trace_state, Text::<SHORT>::of(ot).as_str())
     }
+}
+
+/// A trace state with nothing but this in it.
+pub(crate) fn begin(threshold: Option<Threshold>, randomness: Option<Randomness>) -> TraceState {
+    let ot = OtelTraceState::default()
+        .with_threshold(threshold)
+        .with_randomness(randomness);
+    if ot.is_empty() {
+        return TraceState::NONE;
+    }
+    // What we write ourselves is always taken.
+    let written = TraceState::NONE.insert(KEY, Text::<SHORT>::of(ot).as_str());
+    written.unwrap_or_default()
 }
 
 /// `trace_state` with what `ot` says besides its threshold, which came with it: so there is always room.
@@ -148,7 +162,7 @@ mod tests {
         assert_eq!(written("", &fits), format!("ot={fits}"));
         let full = format!("x:{}", "y".repeat(254));
         let state = OtelTraceState::parse(&full).expect("a value");
-        let longer = state.with_threshold(crate::probability::Threshold::parse("8"));
+        let longer = state.with_threshold(Threshold::parse("8"));
         assert_eq!(write(None, longer), Written::TooLong);
     }
 }

@@ -10,7 +10,7 @@ mod text;
 mod value;
 
 pub(crate) use self::header::{read_header, write_header};
-pub(crate) use self::member::{Written, read, without_threshold, write};
+pub(crate) use self::member::{Written, begin, read, without_threshold, write};
 pub(crate) use self::value::Form;
 pub use self::value::{MalformedTraceState, OtelTraceState};
 
