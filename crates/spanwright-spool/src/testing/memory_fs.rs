@@ -368,3 +368,28 @@ impl Drop for MemoryFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_makes_the_same_of_what_was_not_durable_each_time() {
+        let crashed = || {
+            let (fs, dir) = (MemoryFs::new(), Path::new("/spool"));
+            fs.create_dir(dir).unwrap();
+            for number in 0..20_u8 {
+                let file = fs.create(&dir.join(number.to_string())).unwrap();
+                file.append(&[IoSlice::new(&[number; 4096])]).unwrap();
+            }
+            fs.sync_dir(Path::new("/")).unwrap();
+            fs.sync_dir(dir).unwrap();
+            fs.crash(7);
+            let files = fs.files();
+            files.iter().map(|path| fs.content(path)).collect::<Vec<_>>()
+        };
+        let first = crashed();
+        assert_eq!(first.len(), 20);
+        (0..10).for_each(|_| assert_eq!(crashed(), first));
+    }
+}

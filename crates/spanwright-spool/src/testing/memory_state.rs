@@ -1,6 +1,6 @@
 //! What a file system in memory consists of, and what is left of it after a crash.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,8 @@ pub(super) struct State {
     dirs: BTreeMap<PathBuf, Dir>,
     /// Directories that were removed, for their removal may not last.
     removed: BTreeMap<PathBuf, Dir>,
-    pub(super) inodes: HashMap<u64, Inode>,
+    /// In an order, so that what a seed makes of them is always the same.
+    pub(super) inodes: BTreeMap<u64, Inode>,
     pub(super) locks: HashSet<u64>,
     pub(super) capacity: Option<u64>,
     pub(super) faults: Vec<(Operation, Fault, u32)>,
