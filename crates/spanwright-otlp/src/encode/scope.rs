@@ -201,12 +201,11 @@ fn encode_header(scope: &InstrumentationScope) -> Box<[u8]> {
 /// scope with one would have a scope of its own.
 #[inline]
 fn is_same(one: &InstrumentationScope, other: &InstrumentationScope) -> bool {
-    let count = one.attributes().count();
     is_same_text(one.name(), other.name())
         && is_same_option(one.version(), other.version())
         && is_same_option(one.schema_url(), other.schema_url())
-        && count == other.attributes().count()
-        && (count == 0 || has_same_attributes(one, other))
+        && one.attributes().size_hint() == other.attributes().size_hint()
+        && (one.attributes().next().is_none() || has_same_attributes(one, other))
 }
 
 /// Text at the same place is not read: the name of a scope is a literal almost always.
