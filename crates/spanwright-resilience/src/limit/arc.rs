@@ -2,7 +2,7 @@
 //!
 //! # Source
 //!
-//! Vector, [Adaptive Request Concurrency](https://vector.dev/blog/adaptive-request-concurrency/), with its constants.
+//! Vector, [Adaptive Request Concurrency](https://vector.dev/blog/adaptive-request-concurrency/), with its steps and deviations.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -40,8 +40,6 @@ pub struct AdaptiveConcurrency {
     retreat: Option<Retreat>,
     /// The limit that was too much when it shrank last.
     too_much: Option<usize>,
-    /// How many intervals the limit has been what it is.
-    steady: usize,
     /// Until then, what ends was mostly sent under a larger limit.
     settled: Option<Instant>,
 }
@@ -50,6 +48,8 @@ pub struct AdaptiveConcurrency {
 #[derive(Clone, Copy, Debug, Default)]
 struct Interval {
     round_trips: RoundTrips,
+    /// The limit at its end.
+    limit: usize,
     most_in_flight: usize,
     was_overloaded: bool,
 }
@@ -59,7 +59,7 @@ struct Interval {
 struct Retreat {
     /// What it was before.
     limit: usize,
-    /// The limit and the round trip after the first step, when what had been sent under the old limit was gone.
+    /// The limit and the round trip that a much smaller limit is compared with.
     reference: Option<(usize, f64)>,
 }
 
@@ -120,7 +120,10 @@ impl AdaptiveConcurrency {
 
     /// Returns how long round trips take now, if there were any.
     fn step(&mut self) -> Option<Duration> {
-        let interval = std::mem::take(&mut self.now);
+        let interval = Interval {
+            limit: self.limit,
+            ..std::mem::take(&mut self.now)
+        };
         if interval.was_overloaded {
             self.shrink();
         } else if self.base.count() < FIRST {
@@ -145,12 +148,13 @@ impl AdaptiveConcurrency {
             self.recent.pop_front();
         }
         self.recent.push_back(interval);
-        self.steady += 1;
+        let steady = self.recent.iter().rev().take_while(|recent| recent.limit == self.limit);
+        let steady = steady.count();
         let sum = |intervals: usize| {
             let last = self.recent.iter().rev().take(intervals);
             last.fold(RoundTrips::default(), |sum, interval| sum.and(interval.round_trips))
         };
-        let (current, here, all) = (interval.round_trips, sum(self.steady), sum(RECENT));
+        let (current, here, all) = (interval.round_trips, sum(steady), sum(RECENT));
         let base = self.base.mean();
         let exceeds = |factor: f64, deviations: f64| {
             let bound = |of: &RoundTrips| base * factor + deviations * self.base.error_of_mean(of);
@@ -160,7 +164,7 @@ impl AdaptiveConcurrency {
             return self.retreat_from(current);
         }
         let was_too_much = self.too_much.is_some_and(|limit| self.limit + 1 >= limit);
-        let is_patient = !was_too_much || self.steady >= PATIENCE;
+        let is_patient = !was_too_much || steady >= PATIENCE;
         let reaches_limit = interval.most_in_flight >= self.limit;
         let may_grow = reaches_limit && is_patient && !exceeds(GROWS_BELOW, DEVIATIONS / 2.0);
         self.retreat = None;
@@ -179,7 +183,6 @@ impl AdaptiveConcurrency {
 
     fn grow(&mut self) {
         self.limit = (self.limit + 1).min(self.max);
-        self.steady = 0;
         self.too_much = self
             .too_much
             .filter(|limit| self.limit as f64 <= *limit as f64 * BY_FAR);
@@ -217,7 +220,6 @@ impl AdaptiveConcurrency {
 
     fn shrink(&mut self) {
         self.too_much = Some(self.limit);
-        self.steady = 0;
         self.limit = ((self.limit as f64 * DECREASE) as usize).max(1);
         self.recent.clear();
     }
@@ -234,7 +236,6 @@ impl Default for AdaptiveConcurrency {
             next_step: None,
             retreat: None,
             too_much: None,
-            steady: 0,
             settled: None,
         }
     }

@@ -15,6 +15,7 @@ pub(super) struct RoundTrips {
 const PRIOR: f64 = 2.0;
 /// Older ones count for ever less of so many.
 const REMEMBERED: f64 = 256.0;
+
 impl RoundTrips {
     pub(super) fn add(&mut self, round_trip: Duration) {
         let seconds = round_trip.as_secs_f64();

@@ -56,12 +56,7 @@ pub(crate) fn begin(threshold: Option<Threshold>, randomness: Option<Randomness>
     let ot = OtelTraceState::default()
         .with_threshold(threshold)
         .with_randomness(randomness);
-    if ot.is_empty() {
-        return TraceState::NONE;
-    }
-    // What we write ourselves is always taken.
-    let written = TraceState::NONE.insert(KEY, Text::<SHORT>::of(ot).as_str());
-    written.unwrap_or_default()
+    alone(Text::<SHORT>::of(ot).as_str())
 }
 
 /// `trace_state` with what `ot` says besides its threshold, which came with it: so there is always room.
@@ -72,24 +67,32 @@ pub(crate) fn without_threshold(trace_state: Option<&TraceState>, ot: OtelTraceS
     }
 }
 
+/// A trace state with this member only, if there is anything in it.
+#[inline]
+fn alone(value: &str) -> TraceState {
+    if value.is_empty() {
+        return TraceState::NONE;
+    }
+    // What we write ourselves is always taken.
+    TraceState::NONE.insert(KEY, value).unwrap_or_default()
+}
+
 #[inline]
 fn write_value(trace_state: Option<&TraceState>, value: &str) -> Written {
     if value.len() > MAX_LEN {
         return Written::TooLong;
     }
-    let member = (!value.is_empty()).then_some((KEY, value));
     let Some(trace_state) = trace_state else {
-        // What we write ourselves is always taken.
-        let written = member.and_then(|(key, value)| TraceState::NONE.insert(key, value).ok());
-        return Written::Whole(written.unwrap_or_default());
+        return Written::Whole(alone(value));
     };
+    let member = (!value.is_empty()).then_some((KEY, value));
     let others = || trace_state.into_iter().filter(|(key, _)| *key != KEY);
     let members = || trace_state.into_iter().filter(|(key, _)| *key == KEY);
     if members().eq(member) {
         return Written::Whole(trace_state.clone());
     }
     let is_full = member.is_some() && others().count() >= MAX_MEMBERS;
-    // And so is what comes from a trace state.
+    // What comes from a trace state is taken.
     let written = TraceState::from_key_value(member.into_iter().chain(others()));
     let written = written.unwrap_or_else(|_| trace_state.clone());
     if is_full {

@@ -83,14 +83,8 @@ impl Log {
         let parts = self
             .volumes
             .iter_mut()
-            .map(|(id, volume)| part(*id, volume, own == Some(*id)));
-        let mut parts: Vec<Part> = parts.collect();
-        if is_adoption_due {
-            for part in &mut parts {
-                let unreadable = self.volumes[&part.volume].unreadable();
-                part.unreadable = unreadable.map(|(seq, settled)| (seq, settled.clone())).collect();
-            }
-        }
+            .map(|(id, volume)| part(*id, volume, own == Some(*id), is_adoption_due))
+            .collect();
         let probe = is_probe_due.then(|| {
             let own = self.own.and_then(|own| self.volumes.get_mut(&own));
             Probe {
@@ -274,7 +268,7 @@ impl Log {
 }
 
 /// What is to be done in one directory.
-fn part(id: VolumeId, volume: &mut Volume, is_own: bool) -> Part {
+fn part(id: VolumeId, volume: &mut Volume, is_own: bool, is_adoption_due: bool) -> Part {
     let doomed = doom(volume);
     let to_sync = volume.segments.values().filter(|segment| {
         segment.synced < segment.len && !segment.is_suspect && !segment.is_doomed && !segment.is_settled()
@@ -287,6 +281,8 @@ fn part(id: VolumeId, volume: &mut Volume, is_own: bool) -> Part {
             up_to: segment.len,
         })
         .collect();
+    let unreadable = volume.unreadable().filter(|_| is_adoption_due);
+    let unreadable = unreadable.map(|(seq, settled)| (seq, settled.clone())).collect();
     let is_cursor_due = volume.is_cursor_dirty || !doomed.is_empty();
     let is_retired = !is_own && volume.is_done();
     let snapshot = (is_cursor_due && !volume.is_detached).then(|| volume.snapshot());
@@ -300,7 +296,7 @@ fn part(id: VolumeId, volume: &mut Volume, is_own: bool) -> Part {
         cursor_file: Arc::clone(&volume.cursor_file),
         snapshot,
         doomed,
-        unreadable: Vec::new(),
+        unreadable,
         is_retired,
     }
 }
